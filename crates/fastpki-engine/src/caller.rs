@@ -1,0 +1,50 @@
+//! Who asks.
+
+use fastpki_types::{Flags, OrganizationId, ServiceAccountId, UserId, UserRole};
+
+/// The id of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalId {
+    /// A user.
+    User(UserId),
+    /// A service account.
+    ServiceAccount(ServiceAccountId),
+}
+
+/// A principal that has proven who it is, as the database has it now.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Its id.
+    pub id: PrincipalId,
+    /// Its name.
+    pub name: String,
+    /// Its role; service accounts count as users.
+    pub role: UserRole,
+    /// The organization it belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// What it may do beyond reading.
+    pub flags: Flags,
+}
+
+impl Caller {
+    /// Whether it is a superuser.
+    pub fn is_superuser(&self) -> bool {
+        self.role == UserRole::Superuser
+    }
+
+    /// Its id if it is a user.
+    pub fn user_id(&self) -> Option<UserId> {
+        match self.id {
+            PrincipalId::User(id) => Some(id),
+            PrincipalId::ServiceAccount(_) => None,
+        }
+    }
+
+    /// Its id if it is a service account.
+    pub fn service_account_id(&self) -> Option<ServiceAccountId> {
+        match self.id {
+            PrincipalId::User(_) => None,
+            PrincipalId::ServiceAccount(id) => Some(id),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Why the engine did not do what was asked.
+
+use fastpki_store::{StoreError, Unique};
+
+/// Why the engine did not do what was asked. The texts are for the client, but for `Internal`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody is signed in, or not any more.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// What is asked cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// What is asked cannot be, for a reason that programs know by its code.
+    #[error("{message}")]
+    Coded {
+        /// The code.
+        code: &'static str,
+        /// The same for people.
+        message: &'static str,
+    },
+    /// It is not in the state for it.
+    #[error("{0}")]
+    Conflict(String),
+    /// A fault of ours or of the machine; the text is for the log alone.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Duplicate(Unique::Username) => Self::Invalid("this username is taken: choose another".into()),
+            StoreError::Duplicate(Unique::Email) => Self::Invalid("this e-mail address is taken".into()),
+            StoreError::Duplicate(Unique::OrganizationName) => {
+                Self::Invalid("an organization with this name exists: choose another name".into())
+            }
+            StoreError::Duplicate(Unique::Serial | Unique::Other)
+            | StoreError::Corrupt(_)
+            | StoreError::Unusable(_)
+            | StoreError::Unreadable(_)
+            | StoreError::Database(_) => Self::Internal(error.to_string()),
+            StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
+            StoreError::HasChildren => {
+                Self::Conflict("this CA has intermediate CAs below it: delete those first".into())
+            }
+            StoreError::NotFirstUser => {
+                Self::Forbidden("there are users already: sign in as an admin or a superuser to create more".into())
+            }
+        }
+    }
+}
+
+impl From<fastpki_x509::Error> for Error {
+    fn from(error: fastpki_x509::Error) -> Self {
+        use fastpki_x509::Error as X509;
+        match error {
+            X509::Pem { .. }
+            | X509::Malformed { .. }
+            | X509::TooLarge { .. }
+            | X509::WeakKey { .. }
+            | X509::UnsupportedKey { .. }
+            | X509::Name { .. }
+            | X509::San { .. }
+            | X509::SanNotAllowed { .. }
+            | X509::SanRequired { .. }
+            | X509::TooManySans { .. }
+            | X509::Serial
+            | X509::Validity { .. }
+            | X509::IssuerExpired { .. }
+            | X509::IssuerNotYetValid { .. }
+            | X509::NotACa
+            | X509::PathLenExceeded { .. }
+            | X509::NameConstraint { .. }
+            | X509::UnsupportedConstraint { .. }
+            | X509::BadSignature { .. }
+            | X509::UnsupportedSignature { .. } => Self::Invalid(error.to_string()),
+            X509::PrivateKey { .. }
+            | X509::KeyMismatch
+            | X509::IssuerMismatch { .. }
+            | X509::Lint(_)
+            | X509::Internal(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl Error {
+    /// A fault in what only this program has touched.
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

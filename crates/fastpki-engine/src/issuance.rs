@@ -1,0 +1,348 @@
+//! Issuing certificates: from a request, from a CSR, as a renewal.
+
+use std::sync::Arc;
+
+use fastpki_store::NewCertificate;
+use fastpki_types::{
+    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType, CsrSign,
+    KeyType, PrivateKeyPem, Timestamp,
+};
+use fastpki_x509::{
+    Csr, PrivateKey, Profile, PublicKey, Request, Serial, Urls, Validity, check_chain, intermediate_path_len,
+};
+
+use crate::{
+    AuthorityRow, Caller, CertificateRow, CreateCa, Engine, Error, Issue, Permit,
+    engine::aged,
+    keyring::Signer,
+    slug,
+    subject::{Subject, key_algorithm, key_type, leaf_profile},
+};
+
+/// A certificate that was issued and recorded, with its key where it was made here and is to be given.
+pub struct Issued {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its private key.
+    pub private_key: Option<PrivateKeyPem>,
+}
+
+/// What goes into a certificate, once it is known whose key it certifies.
+struct Particulars {
+    subject: Subject,
+    certificate_type: CertificateType,
+    profile: Profile,
+    days: u32,
+    renewed_from: Option<CertificateId>,
+    /// Whose key it is.
+    key: SubjectKey,
+}
+
+enum SubjectKey {
+    /// Made here; stored and returned unless it is thrown away.
+    Made { key: PrivateKey, keep: bool },
+    /// Brought in a CSR.
+    Brought(PublicKey),
+}
+
+impl SubjectKey {
+    fn public(&self) -> &PublicKey {
+        match self {
+            Self::Made { key, .. } => key.public_key(),
+            Self::Brought(key) => key,
+        }
+    }
+}
+
+impl Engine {
+    /// Issues a certificate with a key made here. `base` is where public downloads are found.
+    pub async fn issue(
+        &self,
+        permit: Permit<Issue, AuthorityRow>,
+        caller: &Caller,
+        new: CertificateCreate,
+        base: &str,
+    ) -> Result<Issued, Error> {
+        check_leaves_allowed(&permit.resource)?;
+        let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        let profile = profile(new.certificate_type, &signer)?;
+        let subject = Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)?;
+        check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
+        let key = self.new_key(new.key_type, new.key_size, false).await?;
+        let particulars = Particulars {
+            subject,
+            certificate_type: new.certificate_type,
+            profile,
+            days: new.valid_days.unwrap_or(self.defaults.cert_days),
+            renewed_from: None,
+            key: SubjectKey::Made { key, keep: new.include_private_key },
+        };
+        self.sign_and_record(permit, signer, particulars, base).await
+    }
+
+    /// The CA that a CSR is to be signed by.
+    pub async fn authority_for_csr(&self, caller: &Caller, new: &CsrSign) -> Result<AuthorityRow, Error> {
+        match (new.ca_id, &new.ca_name) {
+            (Some(id), _) => self.authority(id).await,
+            (None, Some(name)) => {
+                let organization = match (caller.is_superuser(), caller.organization_id) {
+                    (true, _) => None,
+                    (false, Some(organization)) => Some(organization),
+                    (false, None) => return Err(Error::NotFound("CA")),
+                };
+                let mut found = self.store.authorities_by_name(name, organization).await?;
+                match (found.pop(), found.is_empty()) {
+                    (Some(row), true) => Ok(row),
+                    (None, _) => Err(Error::NotFound("CA")),
+                    (Some(_), false) => {
+                        Err(Error::Conflict(format!("there are several CAs with the name '{name}': give ca_id")))
+                    }
+                }
+            }
+            (None, None) => Err(Error::Invalid("say which CA is to sign: give ca_id or ca_name".into())),
+        }
+    }
+
+    /// Issues a certificate for the key in a CSR.
+    pub async fn sign_csr(
+        &self,
+        permit: Permit<Issue, AuthorityRow>,
+        caller: &Caller,
+        new: CsrSign,
+        base: &str,
+    ) -> Result<Issued, Error> {
+        check_leaves_allowed(&permit.resource)?;
+        let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        let profile = profile(new.certificate_type, &signer)?;
+        let CsrSign { csr, certificate_type, valid_days, common_name, subject_dn, sans, .. } = new;
+        let issuer = Arc::clone(&signer);
+        let (subject, key) = self
+            .lanes
+            .fast(move || {
+                let csr = Csr::from_pem(&csr)?;
+                let subject =
+                    Subject::of_csr(profile, &csr, subject_dn.as_deref(), common_name.as_deref(), &sans)?;
+                check_chain(&issuer.chain, profile, &subject.name, &subject.sans)?;
+                Ok::<_, Error>((subject, csr.public_key().clone()))
+            })
+            .await??;
+        let particulars = Particulars {
+            subject,
+            certificate_type,
+            profile,
+            days: valid_days.unwrap_or(self.defaults.cert_days),
+            renewed_from: None,
+            key: SubjectKey::Brought(key),
+        };
+        self.sign_and_record(permit, signer, particulars, base).await
+    }
+
+    /// Issues a certificate like one that is there, from now on: the same names, CA, type and length. The
+    /// caller needs leave for the certificate and for its CA.
+    pub async fn renew(
+        &self,
+        permit: Permit<Issue, CertificateRow>,
+        caller: &Caller,
+        renewal: CertificateRenew,
+        base: &str,
+    ) -> Result<Issued, Error> {
+        let CertificateRow { certificate: old, is_csr_origin } = permit.resource;
+        let issuer = old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
+        let permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
+        let csr = match (is_csr_origin, renewal.csr) {
+            (true, None) => {
+                return Err(Error::Coded {
+                    code: "csr_required_for_csr_origin_cert",
+                    message: "this certificate was issued from a CSR: send a new CSR as 'csr' to renew it",
+                });
+            }
+            (false, Some(_)) => {
+                return Err(Error::Coded {
+                    code: "csr_not_allowed_for_server_key_cert",
+                    message: "the server made this certificate's key and makes the next one too: leave 'csr' out",
+                });
+            }
+            (_, csr) => csr,
+        };
+        check_leaves_allowed(&permit.resource)?;
+        let signer = self.open_for_issuing(caller, &permit.resource, old.certificate_type).await?;
+        let profile = profile(old.certificate_type, &signer)?;
+        let predecessor = fastpki_x509::Certificate::from_pem(&old.certificate)?;
+        let subject = Subject::inherited(profile, &predecessor)?;
+        check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
+        let key = match csr {
+            Some(csr) => {
+                let csr = self.lanes.fast(move || Csr::from_pem(&csr)).await??;
+                SubjectKey::Brought(csr.public_key().clone())
+            }
+            None => {
+                let key = self.new_key(Some(old.key_type), Some(old.key_size), false).await?;
+                SubjectKey::Made { key, keep: true }
+            }
+        };
+        let particulars = Particulars {
+            subject,
+            certificate_type: old.certificate_type,
+            profile,
+            days: old.valid_days.max(1),
+            renewed_from: Some(old.id),
+            key,
+        };
+        self.sign_and_record(permit, signer, particulars, base).await
+    }
+
+    /// The certificate with this id, as it is now.
+    pub async fn certificate(&self, id: CertificateId) -> Result<CertificateRow, Error> {
+        let row = self.store.certificate(id).await?.ok_or(Error::NotFound("certificate"))?;
+        Ok(aged(row, self.now()))
+    }
+
+    /// A new key, off the runtime's threads.
+    pub(crate) async fn new_key(
+        &self,
+        kind: Option<KeyType>,
+        size: Option<u32>,
+        is_ca: bool,
+    ) -> Result<PrivateKey, Error> {
+        let kind = kind.unwrap_or(KeyType::Rsa);
+        let size = size.unwrap_or_else(|| self.defaults.key_size(kind, is_ca));
+        let algorithm = key_algorithm(kind, size)?;
+        self.lanes.slow(move || PrivateKey::generate(algorithm)).await?.map_err(Error::internal)
+    }
+
+    /// A serial number that nobody can foresee.
+    pub(crate) fn new_serial(&self) -> Serial {
+        let mut random = [0; 20];
+        self.entropy.fill(&mut random);
+        Serial::from_random(random)
+    }
+
+    /// Refuses an issuer that was revoked, or hangs below one that was.
+    pub(crate) async fn check_not_revoked(&self, signer: &Signer) -> Result<(), Error> {
+        for (certificate, parent) in signer.chain.iter().zip(signer.ids.iter().skip(1)) {
+            if self.store.is_revoked(*parent, certificate.serial().to_hex()).await? {
+                return Err(Error::Invalid(format!(
+                    "the CA '{}' was revoked: nothing can be issued under it any more",
+                    certificate.subject()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_for_issuing(
+        &self,
+        caller: &Caller,
+        authority: &AuthorityRow,
+        certificate_type: CertificateType,
+    ) -> Result<Arc<Signer>, Error> {
+        if certificate_type == CertificateType::Ca {
+            // A CA by another name: who may not create CAs may not have this one either.
+            caller.permit::<CreateCa, _>(authority.clone())?;
+        }
+        let signer = self.signer(authority.ca.id).await?;
+        self.check_not_revoked(&signer).await?;
+        Ok(signer)
+    }
+
+    async fn sign_and_record(
+        &self,
+        permit: Permit<Issue, AuthorityRow>,
+        signer: Arc<Signer>,
+        particulars: Particulars,
+        base: &str,
+    ) -> Result<Issued, Error> {
+        let Permit { resource: authority, actor, .. } = permit;
+        let now = self.now();
+        let validity = Validity::from(now.into(), particulars.days)?.within(signer.certificate())?;
+        let Particulars { subject, certificate_type, profile, renewed_from, key, .. } = particulars;
+        let request = Request {
+            profile,
+            subject: subject.name,
+            sans: subject.sans,
+            public_key: key.public().clone(),
+            serial: self.new_serial(),
+            validity,
+            urls: Some(urls(&authority, base)?),
+        };
+        let certificate = self.sign(request, signer).await?;
+        let made = match &key {
+            SubjectKey::Made { key, keep: true } => Some(PrivateKeyPem::from(key.to_pkcs8_pem())),
+            SubjectKey::Made { keep: false, .. } | SubjectKey::Brought(_) => None,
+        };
+        let algorithm = key.public().algorithm();
+        let verb = if renewed_from.is_some() { "Renewed" } else { "Issued" };
+        let audit = actor.clone().audit(
+            now,
+            AuditAction::CertCreate,
+            authority.ca.organization_id,
+            "certificate",
+            format!("{verb} certificate '{}' under CA '{}'", subject.common_name, authority.ca.name),
+        );
+        let new = NewCertificate {
+            common_name: subject.common_name,
+            subject_dn: certificate.subject().to_string(),
+            certificate_type,
+            key_type: key_type(algorithm),
+            key_size: algorithm.size(),
+            valid_days: validity.whole_days(),
+            private_key: made.as_ref().map(|pem| self.seal.seal(pem, now)),
+            certificate: certificate.to_pem(),
+            serial_number: certificate.serial().to_hex(),
+            not_before: Timestamp::from(validity.not_before),
+            not_after: Timestamp::from(validity.not_after),
+            issuer_id: authority.ca.id,
+            organization_id: authority.ca.organization_id,
+            created_by_user_id: actor.user.map(|(id, _)| id),
+            created_by_service_account_id: actor.service_account.map(|(id, _)| id),
+            is_csr_origin: matches!(key, SubjectKey::Brought(_)),
+            renewed_from_id: renewed_from,
+        };
+        let certificate = self.store.create_certificate(new, now, audit).await?;
+        Ok(Issued { certificate, private_key: made })
+    }
+
+    /// Signs under a CA. What comes out was parsed back, verified and linted.
+    pub(crate) async fn sign(
+        &self,
+        request: Request,
+        signer: Arc<Signer>,
+    ) -> Result<fastpki_x509::Certificate, Error> {
+        self.lanes
+            .fast(move || {
+                let prepared = request.prepare(signer.certificate())?;
+                prepared.sign(&signer.key).map_err(Error::internal)
+            })
+            .await?
+    }
+}
+
+fn check_leaves_allowed(authority: &AuthorityRow) -> Result<(), Error> {
+    if authority.ca.allow_leaf_certs {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "the CA '{}' issues no certificates but those of intermediate CAs: use a CA below it",
+        authority.ca.name
+    )))
+}
+
+fn profile(certificate_type: CertificateType, signer: &Signer) -> Result<Profile, Error> {
+    match leaf_profile(certificate_type) {
+        Some(profile) => Ok(profile),
+        None => {
+            let path_len = intermediate_path_len(signer.certificate(), None)?;
+            Ok(Profile::Intermediate { path_len })
+        }
+    }
+}
+
+/// Where what a CA signs says that its CRL and certificate are found.
+pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> {
+    let base = authority.ca.crl_base_url.as_deref().unwrap_or(base).trim_end_matches('/');
+    if !base.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::Invalid("the address of the CRL must be ASCII: percent-encode what is not".into()));
+    }
+    let slug = slug(&authority.ca.name, CaId(authority.ca.id.0)).in_url();
+    Ok(Urls { crl: format!("{base}/crl/{slug}"), ca: format!("{base}/ca/{slug}.crt") })
+}

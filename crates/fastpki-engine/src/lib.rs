@@ -1,0 +1,39 @@
+//! What the PKI does and who may.
+//!
+//! No HTTP and no SQL. Whatever changes something takes a [`Permit`], which only a check of the
+//! caller's rights can make, and writes its audit entry from it in the same transaction.
+
+mod accounts;
+mod audit;
+mod authorities;
+mod caller;
+mod clock;
+mod crl;
+mod engine;
+mod error;
+mod issuance;
+mod keyring;
+mod lanes;
+mod organizations;
+mod permissions;
+mod revocation;
+mod sessions;
+mod slug;
+mod subject;
+
+pub use authorities::AuthorityPage;
+pub use caller::{Caller, PrincipalId};
+pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, new_encryption_key, new_secret_key};
+pub use crl::PublishedCrl;
+pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
+pub use error::Error;
+pub use fastpki_store::{
+    AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey, NewUser,
+    TlsMode, Visible,
+};
+pub use issuance::Issued;
+pub use permissions::{
+    Act, Action, CreateCa, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization, Owned, Ownership, Permit,
+    Read, Revoke,
+};
+pub use slug::{Slug, slug};

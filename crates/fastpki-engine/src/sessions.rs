@@ -1,0 +1,213 @@
+//! Signing in, and knowing who is signed in.
+
+use aws_lc_rs::digest;
+use fastpki_store::{NewAudit, NewRefreshToken, UserRow};
+use fastpki_types::{AuditAction, Named, Password, Timestamp, Token, UserId, UserRole};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{Caller, Engine, Error, JwtAlgorithm, PrincipalId};
+
+/// Makes and reads access tokens.
+pub(crate) struct Tokens {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    header: Header,
+    validation: Validation,
+    access_minutes: u32,
+    refresh_minutes: u32,
+}
+
+/// What an access token says. Only `sub`, `id` and `exp` are always there in tokens of the old system.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    id: i32,
+    role: String,
+    exp: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    /// Ours: `iat` has whole seconds, too coarse to tell a token issued right after an invalidation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iat_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+}
+
+/// Hashes passwords.
+pub(crate) struct Passwords {
+    cost: u32,
+    /// What a password is checked against when there is no such user, so that it takes as long.
+    nobody: String,
+}
+
+impl Engine {
+    /// Signs a user in. An unknown name, a wrong password and an inactive user are one and the same
+    /// answer, and take the same time.
+    pub async fn sign_in(&self, username: String, password: Password) -> Result<Token, Error> {
+        let user = self.store.user_by_name(&username).await?;
+        let hash = user.as_ref().map_or_else(|| self.passwords.nobody.clone(), |row| row.password.0.clone());
+        let fits = self.lanes.slow(move || password_fits(&password, &hash)).await?;
+        match user {
+            Some(row) if fits && row.user.is_active => self.open_session(row).await,
+            user => {
+                self.record_failed_sign_in(username, user).await?;
+                Err(Error::Unauthenticated("wrong username or password"))
+            }
+        }
+    }
+
+    async fn open_session(&self, row: UserRow) -> Result<Token, Error> {
+        let now = self.now();
+        let user = row.user;
+        let access_token = self.access_token(user.id, &user.username, user.role)?;
+        let mut random = Zeroizing::new([0; REFRESH_TOKEN_BYTES]);
+        self.entropy.fill(&mut *random);
+        let refresh_token = base64_simd::URL_SAFE_NO_PAD.encode_to_string(random.as_slice());
+        let stored = NewRefreshToken {
+            token_hash: sha256_hex(&refresh_token),
+            user_id: user.id,
+            expires_at: self.in_minutes(self.tokens.refresh_minutes),
+        };
+        let audit = NewAudit {
+            at: now,
+            action: AuditAction::LoginSuccess,
+            user: Some((user.id, user.username)),
+            service_account: None,
+            username: None,
+            organization_id: user.organization_id,
+            resource_type: None,
+            detail: None,
+        };
+        self.store.sign_in(stored, now, audit).await?;
+        Ok(Token { access_token, refresh_token: Some(refresh_token), token_type: "bearer".into() })
+    }
+
+    async fn record_failed_sign_in(&self, username: String, user: Option<UserRow>) -> Result<(), Error> {
+        let audit = NewAudit {
+            at: self.now(),
+            action: AuditAction::LoginFailure,
+            user: None,
+            service_account: None,
+            username: Some(username),
+            organization_id: user.and_then(|row| row.user.organization_id),
+            resource_type: None,
+            detail: None,
+        };
+        Ok(self.store.record(audit, None).await?)
+    }
+
+    /// An access token for a user, from now on.
+    pub fn access_token(&self, id: UserId, username: &str, role: UserRole) -> Result<String, Error> {
+        let now = self.now();
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random);
+        let claims = Claims {
+            sub: username.to_owned(),
+            id: id.0,
+            role: role.name().to_owned(),
+            exp: self.in_minutes(self.tokens.access_minutes).as_seconds(),
+            iat: Some(now.as_seconds()),
+            iat_ms: Some(now.as_micros().div_euclid(1000)),
+            jti: Some(uuid::Builder::from_random_bytes(random).into_uuid().to_string()),
+        };
+        jsonwebtoken::encode(&self.tokens.header, &claims, &self.tokens.encoding).map_err(Error::internal)
+    }
+
+    /// Who a bearer token stands for. Role and activity are the database's, never the token's.
+    pub async fn authenticate(&self, bearer: &str) -> Result<Caller, Error> {
+        const REFUSED: Error = Error::Unauthenticated("the token is not valid or has ended: sign in again");
+        if bearer.len() > MAX_TOKEN {
+            return Err(REFUSED);
+        }
+        let claims = jsonwebtoken::decode::<Claims>(bearer, &self.tokens.decoding, &self.tokens.validation)
+            .map_err(|_| REFUSED)?
+            .claims;
+        if claims.exp <= self.now().as_seconds() {
+            return Err(REFUSED);
+        }
+        let found = self.store.user_of_token(UserId(claims.id), claims.jti.clone()).await?;
+        let Some((row, false)) = found else { return Err(REFUSED) };
+        let dead = row.tokens_invalidated_at.is_some_and(|at| claims.issued_before(at));
+        if dead || !row.user.is_active || row.user.username != claims.sub {
+            return Err(REFUSED);
+        }
+        Ok(Caller {
+            id: PrincipalId::User(row.user.id),
+            name: row.user.username,
+            role: row.user.role,
+            organization_id: row.user.organization_id,
+            flags: row.user.flags,
+        })
+    }
+}
+
+impl Claims {
+    /// Whether the token was issued before this instant, as precisely as it says. One that does not say counts as old.
+    fn issued_before(&self, instant: Timestamp) -> bool {
+        match (self.iat_ms, self.iat) {
+            (Some(millis), _) => millis < instant.as_micros().div_euclid(1000),
+            (None, Some(seconds)) => seconds.saturating_mul(1_000_000) < instant.as_micros(),
+            (None, None) => true,
+        }
+    }
+}
+
+impl Tokens {
+    pub(crate) fn new(secret: &str, algorithm: JwtAlgorithm, access_minutes: u32, refresh_minutes: u32) -> Self {
+        let algorithm = match algorithm {
+            JwtAlgorithm::Hs256 => Algorithm::HS256,
+            JwtAlgorithm::Hs384 => Algorithm::HS384,
+            JwtAlgorithm::Hs512 => Algorithm::HS512,
+        };
+        // Times are compared with the engine's clock, not with the library's.
+        let mut validation = Validation::new(algorithm);
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Self {
+            encoding: EncodingKey::from_secret(secret.as_bytes()),
+            decoding: DecodingKey::from_secret(secret.as_bytes()),
+            header: Header::new(algorithm),
+            validation,
+            access_minutes,
+            refresh_minutes,
+        }
+    }
+}
+
+impl Passwords {
+    pub(crate) fn new(cost: u32) -> Self {
+        let nobody = bcrypt::hash("", cost).expect("the cost is within bcrypt's bounds");
+        Self { cost, nobody }
+    }
+
+    /// The cost of a new hash.
+    pub(crate) fn cost(&self) -> u32 {
+        self.cost
+    }
+}
+
+/// A new hash of a password of at most 72 bytes, which was checked before.
+pub(crate) fn hash_password(password: &Password, cost: u32) -> Result<String, Error> {
+    bcrypt::hash(password.expose(), cost).map_err(Error::internal)
+}
+
+/// Passwords of the old system over 72 bytes were cut by its bcrypt, so they are cut here too.
+fn password_fits(password: &Password, hash: &str) -> bool {
+    let bytes = password.expose().as_bytes();
+    bcrypt::verify(&bytes[..bytes.len().min(BCRYPT_BYTES)], hash).unwrap_or(false)
+}
+
+fn sha256_hex(text: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
+    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What bcrypt looks at.
+const BCRYPT_BYTES: usize = 72;
+/// 64 characters of base64.
+const REFRESH_TOKEN_BYTES: usize = 48;
+/// An access token has about 300 characters, with a very long username 600.
+const MAX_TOKEN: usize = 4096;

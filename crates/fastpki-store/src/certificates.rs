@@ -1,0 +1,421 @@
+//! Certificates.
+
+use fastpki_types::{
+    CaId, Certificate, CertificateId, CertificateStatus, CertificateType, KeyType, Named, OrganizationId,
+    ServiceAccountId, Timestamp, UserId,
+};
+
+use crate::{
+    Store,
+    audit::{self, NewAudit},
+    authorities::{key_of, use_serial},
+    db::{Row, Table, Tx, Value},
+    error::StoreError,
+    seal::SealedKey,
+};
+
+/// A certificate with what only the engine sees.
+#[derive(Clone, Debug)]
+pub struct CertificateRow {
+    /// What the API shows; its status is what the database holds, which knows nothing of time.
+    pub certificate: Certificate,
+    /// Whether its key was made elsewhere.
+    pub is_csr_origin: bool,
+}
+
+/// A certificate to be recorded.
+pub struct NewCertificate {
+    /// The common name of its subject.
+    pub common_name: String,
+    /// Its subject.
+    pub subject_dn: String,
+    /// What it is for.
+    pub certificate_type: CertificateType,
+    /// The family of its key.
+    pub key_type: KeyType,
+    /// Bits of its key.
+    pub key_size: u32,
+    /// Whole days for which it was issued.
+    pub valid_days: u32,
+    /// Its key, sealed; none where the key was made elsewhere.
+    pub private_key: Option<SealedKey>,
+    /// PEM.
+    pub certificate: String,
+    /// Lower-case hex without leading zeros.
+    pub serial_number: String,
+    /// First instant of its validity.
+    pub not_before: Timestamp,
+    /// Last instant of its validity.
+    pub not_after: Timestamp,
+    /// The CA that signed it.
+    pub issuer_id: CaId,
+    /// The organization it belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The user who had it issued.
+    pub created_by_user_id: Option<UserId>,
+    /// The service account that had it issued.
+    pub created_by_service_account_id: Option<ServiceAccountId>,
+    /// Whether its key was made elsewhere.
+    pub is_csr_origin: bool,
+    /// The certificate it renews.
+    pub renewed_from_id: Option<CertificateId>,
+}
+
+/// Which rows a principal sees in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// All.
+    All,
+    /// Those of an organization.
+    Organization(OrganizationId),
+    /// Those without an organization that this user created.
+    CreatedByUser(UserId),
+    /// Those without an organization that this service account created.
+    CreatedByServiceAccount(ServiceAccountId),
+}
+
+impl Visible {
+    /// The condition on a table, to be put behind others.
+    pub(crate) fn condition(self, table: &str, values: &mut Vec<Value>) -> String {
+        let (column, value, without_organization): (_, Value, _) = match self {
+            Self::All => return String::new(),
+            Self::Organization(id) => ("organization_id", id.into(), ""),
+            Self::CreatedByUser(id) => ("created_by_user_id", id.into(), "organization_id IS NULL"),
+            Self::CreatedByServiceAccount(id) => {
+                ("created_by_service_account_id", id.into(), "organization_id IS NULL")
+            }
+        };
+        values.push(value);
+        let mut condition = format!(" AND {table}.{column} = ${}", values.len());
+        if !without_organization.is_empty() {
+            condition.push_str(&format!(" AND {table}.{without_organization}"));
+        }
+        condition
+    }
+}
+
+/// Which certificates to list.
+#[derive(Clone, Debug)]
+pub struct CertificateFilter {
+    /// Those that the principal sees.
+    pub visible: Visible,
+    /// Those this CA issued.
+    pub issuer: Option<CaId>,
+    /// Those of this status at this instant.
+    pub status: Option<(CertificateStatus, Timestamp)>,
+    /// Those of this type.
+    pub certificate_type: Option<CertificateType>,
+    /// Those whose common name contains this, in any case.
+    pub common_name: Option<String>,
+    /// The one with this serial number, in lower-case hex.
+    pub serial_number: Option<String>,
+    /// Those that expire before.
+    pub expires_before: Option<Timestamp>,
+    /// Those that expire after.
+    pub expires_after: Option<Timestamp>,
+}
+
+macro_rules! select_certificates {
+    ($name:literal, $rest:literal) => {
+        concat!(
+            "/* ", $name, " */
+             SELECT c.id, c.common_name, c.subject_dn, c.certificate_type, c.key_type, c.key_size, c.valid_days,
+                    c.status, c.certificate, c.serial_number, c.not_before, c.not_after, c.revoked_at, c.created_at,
+                    c.updated_at, c.issuer_id, c.organization_id, c.created_by_user_id,
+                    c.created_by_service_account_id, c.renewed_from_id, c.is_csr_origin ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Records a certificate; its serial number must be new to its issuer.
+    pub async fn create_certificate(
+        &self,
+        new: NewCertificate,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<Certificate, StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let id = CertificateId(tx.next_id(Table::Certificates).await?);
+                    use_serial(tx, new.issuer_id, &new.serial_number).await?;
+                    insert(tx, id, &new, now).await?;
+                    audit::record(tx, &audit, Some(id.0)).await?;
+                    Ok(new.recorded(id, now))
+                })
+            })
+            .await
+    }
+
+    /// The certificate with this id.
+    pub async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRow>, StoreError> {
+        self.db.read(move |tx| Box::pin(async move { one(tx, id).await })).await
+    }
+
+    /// The private key of a certificate, as it is stored.
+    pub async fn certificate_key(&self, id: CertificateId) -> Result<Option<SealedKey>, StoreError> {
+        let sql = "/* certificate_key */ SELECT private_key FROM certificates WHERE id = $1";
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let Some(mut row) = tx.row(sql, &[id.into()]).await? else { return Ok(None) };
+                    Ok(row.next::<Option<String>>()?.map(SealedKey::from_column))
+                })
+            })
+            .await
+    }
+
+    /// A page of certificates after this id, by id.
+    pub async fn certificates(
+        &self,
+        filter: CertificateFilter,
+        after: CertificateId,
+        skip: i64,
+        limit: i64,
+    ) -> Result<Vec<CertificateRow>, StoreError> {
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut values: Vec<Value> = vec![after.into(), limit.into(), skip.into()];
+                    let conditions = filter.conditions(&mut values);
+                    let head = select_certificates!("certificates", "FROM certificates c WHERE c.id > $1");
+                    let sql = format!("{head}{conditions} ORDER BY c.id LIMIT $2 OFFSET $3");
+                    let rows: Result<Vec<CertificateRow>, _> =
+                        tx.rows(&sql, &values).await?.into_iter().map(certificate_row).collect();
+                    let mut rows = rows?;
+                    add_renewals(tx, &mut rows).await?;
+                    Ok(rows)
+                })
+            })
+            .await
+    }
+
+    /// How many certificates there are in a list.
+    pub async fn count_certificates(&self, filter: CertificateFilter) -> Result<i64, StoreError> {
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let mut values: Vec<Value> = vec![0.into()];
+                    let conditions = filter.conditions(&mut values);
+                    let sql = format!(
+                        "/* count_certificates */ SELECT COUNT(*) FROM certificates c WHERE c.id > $1{conditions}"
+                    );
+                    tx.row(&sql, &values).await?.ok_or(StoreError::Gone)?.next()
+                })
+            })
+            .await
+    }
+
+    /// Revokes a certificate that is not revoked yet ([`StoreError::Gone`] otherwise) and puts it on its issuer's CRL.
+    pub async fn revoke_certificate(
+        &self,
+        id: CertificateId,
+        reason: Option<String>,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<CertificateRow, StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "/* revoke_certificate */
+                               UPDATE certificates SET status = $2, revoked_at = $3, updated_at = $3
+                               WHERE id = $1 AND status <> $2 RETURNING issuer_id, serial_number";
+                    let values = [id.into(), Value::named(CertificateStatus::Revoked), now.into()];
+                    let mut row = tx.row(sql, &values).await?.ok_or(StoreError::Gone)?;
+                    let (issuer, serial): (Option<CaId>, String) = (row.next()?, row.next()?);
+                    if let Some(issuer) = issuer {
+                        // Taken before the entry's id: entries of one CA are committed in the order of their ids,
+                        // so that the newest id says which entries a CRL has seen.
+                        lock_crl(tx, issuer).await?;
+                        let entry = tx.next_id(Table::CrlEntries).await?;
+                        tx.execute(
+                            "/* create_crl_entry */
+                             INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, reason, ca_id)
+                             VALUES ($1, $2, $3, $2, $4, $5)",
+                            &[entry.into(), now.into(), serial.into(), reason.into(), issuer.into()],
+                        )
+                        .await?;
+                    }
+                    audit::record(tx, &audit, Some(id.0)).await?;
+                    one(tx, id).await?.ok_or(StoreError::Gone)
+                })
+            })
+            .await
+    }
+}
+
+impl NewCertificate {
+    fn recorded(self, id: CertificateId, now: Timestamp) -> Certificate {
+        Certificate {
+            id,
+            common_name: self.common_name,
+            subject_dn: self.subject_dn,
+            certificate_type: self.certificate_type,
+            key_type: self.key_type,
+            key_size: self.key_size,
+            valid_days: self.valid_days,
+            status: CertificateStatus::Valid,
+            certificate: self.certificate,
+            serial_number: self.serial_number,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            revoked_at: None,
+            created_at: now,
+            updated_at: now,
+            issuer_id: Some(self.issuer_id),
+            organization_id: self.organization_id,
+            created_by_user_id: self.created_by_user_id,
+            created_by_service_account_id: self.created_by_service_account_id,
+            renewed_from_id: self.renewed_from_id,
+            renewed_to_ids: Vec::new(),
+        }
+    }
+}
+
+impl CertificateFilter {
+    fn conditions(&self, values: &mut Vec<Value>) -> String {
+        let mut conditions = self.visible.condition("c", values);
+        let mut only = |condition: &str, value: Value| {
+            if !matches!(value, Value::Null) {
+                values.push(value);
+                conditions.push_str(&format!(" AND {}", condition.replace('?', &format!("${}", values.len()))));
+            }
+        };
+        only("c.issuer_id = ?", self.issuer.into());
+        only("c.certificate_type = ?", self.certificate_type.map_or(Value::Null, Value::named));
+        only(
+            "LOWER(c.common_name) LIKE ? ESCAPE '\\'",
+            self.common_name.as_deref().map(|text| format!("%{}%", escape_like(&text.to_lowercase()))).into(),
+        );
+        only("c.serial_number = ?", self.serial_number.as_deref().into());
+        only("c.not_after < ?", self.expires_before.into());
+        only("c.not_after > ?", self.expires_after.into());
+        if let Some((status, now)) = self.status {
+            let revoked = Value::named(CertificateStatus::Revoked);
+            match status {
+                CertificateStatus::Revoked => only("c.status = ?", revoked),
+                CertificateStatus::Valid => {
+                    only("c.status <> ?", revoked);
+                    only("c.not_after >= ?", now.into());
+                }
+                CertificateStatus::Expired => {
+                    only("c.status <> ?", revoked);
+                    only("c.not_after < ?", now.into());
+                }
+            }
+        }
+        conditions
+    }
+}
+
+fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// Makes other revocations under this CA wait until this one is committed.
+async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
+    tx.execute(
+        "/* lock_crl */
+         INSERT INTO fastpki_crls (ca_id, number) VALUES ($1, 0)
+         ON CONFLICT (ca_id) DO UPDATE SET number = fastpki_crls.number",
+        &[ca.into()],
+    )
+    .await
+    .map(drop)
+}
+
+async fn insert(tx: &mut Tx, id: CertificateId, new: &NewCertificate, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "/* create_certificate */
+         INSERT INTO certificates
+             (id, common_name, subject_dn, certificate_type, key_type, key_size, valid_days, status, created_at,
+              updated_at, private_key, certificate, serial_number, not_before, not_after, issuer_id,
+              organization_id, created_by_user_id, created_by_service_account_id, is_csr_origin, renewed_from_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        &[
+            id.into(),
+            new.common_name.as_str().into(),
+            new.subject_dn.as_str().into(),
+            Value::named(new.certificate_type),
+            new.key_type.name().into(),
+            new.key_size.into(),
+            new.valid_days.into(),
+            Value::named(CertificateStatus::Valid),
+            now.into(),
+            new.private_key.as_ref().map(SealedKey::as_column).into(),
+            new.certificate.as_str().into(),
+            new.serial_number.as_str().into(),
+            new.not_before.into(),
+            new.not_after.into(),
+            new.issuer_id.into(),
+            new.organization_id.into(),
+            new.created_by_user_id.into(),
+            new.created_by_service_account_id.into(),
+            new.is_csr_origin.into(),
+            new.renewed_from_id.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+async fn one(tx: &mut Tx, id: CertificateId) -> Result<Option<CertificateRow>, StoreError> {
+    let sql = select_certificates!("certificate", "FROM certificates c WHERE c.id = $1");
+    let Some(row) = tx.row(sql, &[id.into()]).await? else { return Ok(None) };
+    let mut rows = [certificate_row(row)?];
+    add_renewals(tx, &mut rows).await?;
+    let [row] = rows;
+    Ok(Some(row))
+}
+
+/// Fills in what renews these certificates, which are in the order of their ids.
+async fn add_renewals(tx: &mut Tx, rows: &mut [CertificateRow]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+    let sql = "/* renewals */
+               SELECT renewed_from_id, id FROM certificates
+               WHERE renewed_from_id >= $1 AND renewed_from_id <= $2 ORDER BY id";
+    let renewals = tx.rows(sql, &[first.certificate.id.into(), last.certificate.id.into()]).await?;
+    for mut renewal in renewals {
+        let (from, to): (CertificateId, CertificateId) = (renewal.next()?, renewal.next()?);
+        if let Ok(place) = rows.binary_search_by_key(&from, |row| row.certificate.id) {
+            rows[place].certificate.renewed_to_ids.push(to);
+        }
+    }
+    Ok(())
+}
+
+fn certificate_row(mut row: Row) -> Result<CertificateRow, StoreError> {
+    let (id, common_name, subject_dn) = (row.next()?, row.next()?, row.next()?);
+    let certificate_type = row.named()?;
+    let (key_type, key_size): (Option<String>, u32) = (row.next()?, row.next()?);
+    let valid_days = row.next()?;
+    let status = row.named()?;
+    let pem: String = row.next()?;
+    let (key_type, key_size) = key_of(key_type.as_deref(), key_size, &pem);
+    let certificate = Certificate {
+        id,
+        common_name,
+        subject_dn,
+        certificate_type,
+        key_type,
+        key_size,
+        valid_days,
+        status,
+        certificate: pem,
+        serial_number: row.next()?,
+        not_before: row.next()?,
+        not_after: row.next()?,
+        revoked_at: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
+        issuer_id: row.next()?,
+        organization_id: row.next()?,
+        created_by_user_id: row.next()?,
+        created_by_service_account_id: row.next()?,
+        renewed_from_id: row.next()?,
+        renewed_to_ids: Vec::new(),
+    };
+    Ok(CertificateRow { certificate, is_csr_origin: row.next()? })
+}

@@ -1,0 +1,38 @@
+//! Where the database is.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// Where the database is and how to reach it.
+pub enum DatabaseConfig {
+    /// A file in this machine's file system.
+    Sqlite {
+        /// Made when it does not exist.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server, 13 or later.
+    Postgres {
+        /// A `postgresql://` URL, with the password in it.
+        url: Zeroizing<String>,
+        /// Whether the connection is encrypted, and what of the server's certificate is checked.
+        tls: TlsMode,
+        /// PEM file of the certificates to trust.
+        root_cert: Option<PathBuf>,
+    },
+}
+
+/// libpq's `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never encrypted.
+    Disable,
+    /// Encrypted where the server can.
+    Prefer,
+    /// Encrypted; whoever answers is taken for the server, unless a root certificate is given.
+    Require,
+    /// Encrypted; the server's certificate must come from a trusted root.
+    VerifyCa,
+    /// Encrypted; the server's certificate must come from a trusted root and carry the host's name.
+    VerifyFull,
+}

@@ -1,0 +1,168 @@
+//! One way to talk to both databases: the same `$1`-numbered statements, values that bind themselves
+//! by the column's type, rows that are read from left to right.
+//!
+//! A unit of work is a closure over [`Tx`]. On SQLite its futures are always ready, so the writer
+//! thread (or, for reads, the calling thread) polls it once, without an executor. On PostgreSQL it
+//! runs on a pooled connection.
+
+mod postgres;
+mod sqlite;
+mod value;
+
+use std::{future::Future, pin::Pin};
+
+pub(crate) use value::{Row, Value};
+
+use crate::{config::DatabaseConfig, error::StoreError};
+
+/// What a unit of work returns.
+pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
+
+/// A database: SQLite in this process or PostgreSQL over the network.
+#[derive(Clone)]
+pub(crate) enum Db {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Db {
+    pub(crate) async fn open(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        match config {
+            DatabaseConfig::Sqlite { path } => sqlite::Sqlite::open(path).map(Self::Sqlite),
+            DatabaseConfig::Postgres { url, tls, root_cert } => {
+                postgres::Postgres::open(url, *tls, root_cert.as_deref()).await.map(Self::Postgres)
+            }
+        }
+    }
+
+    /// Reads. Each statement sees the database as it is then.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.read(work),
+            Self::Postgres(postgres) => postgres.read(work).await,
+        }
+    }
+
+    /// Writes, all or nothing; durable when this returns. Goes on to its end even if the caller is
+    /// dropped meanwhile.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.write(work).await,
+            Self::Postgres(postgres) => postgres.write(work).await,
+        }
+    }
+
+    /// Waits until what was asked is written, and closes.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.close(),
+        }
+    }
+}
+
+/// The tables whose ids this program hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Table {
+    Organizations,
+    Users,
+    Authorities,
+    Certificates,
+    CrlEntries,
+    RefreshTokens,
+    AuditLogs,
+}
+
+impl Table {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Users => "users",
+            Self::Authorities => "certificate_authorities",
+            Self::Certificates => "certificates",
+            Self::CrlEntries => "crl_entries",
+            Self::RefreshTokens => "refresh_tokens",
+            Self::AuditLogs => "audit_logs",
+        }
+    }
+}
+
+/// A connection while a unit of work has it.
+pub(crate) enum Tx {
+    Sqlite(rusqlite::Connection),
+    Postgres(postgres::Client),
+}
+
+impl Tx {
+    /// Every row that the statement gives.
+    pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite(connection) => sqlite::rows(connection, sql, values),
+            Self::Postgres(client) => client.rows(sql, values).await,
+        }
+    }
+
+    /// The first row that the statement gives.
+    pub(crate) async fn row(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// How many rows the statement changed.
+    pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(connection) => sqlite::execute(connection, sql, values),
+            Self::Postgres(client) => client.execute(sql, values).await,
+        }
+    }
+
+    /// Runs a script of statements without values.
+    pub(crate) async fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Self::Postgres(client) => client.script(sql).await,
+        }
+    }
+
+    /// The next id of a table. An id is never handed out twice, not even after its row was deleted:
+    /// PostgreSQL's sequences see to that; SQLite would take the highest id again, so a high-water
+    /// mark of our own is kept.
+    pub(crate) async fn next_id(&mut self, table: Table) -> Result<i32, StoreError> {
+        let name = table.name();
+        let sql = match self {
+            // The table's own maximum counts too: another program may have written to it since.
+            Self::Sqlite(_) => format!(
+                "/* next_id */ INSERT INTO fastpki_ids (table_name, last_id)
+                 VALUES ('{name}', (SELECT COALESCE(MAX(id), 0) + 1 FROM {name}))
+                 ON CONFLICT (table_name) DO UPDATE
+                 SET last_id = MAX(last_id, (SELECT COALESCE(MAX(id), 0) FROM {name})) + 1
+                 RETURNING last_id"
+            ),
+            Self::Postgres(_) => {
+                format!("/* next_id */ SELECT nextval(pg_get_serial_sequence('{name}', 'id'))")
+            }
+        };
+        self.row(&sql, &[]).await?.ok_or(StoreError::Gone)?.next()
+    }
+
+    /// Keeps other writers out of a table until this unit of work ends. SQLite has one writer anyway.
+    pub(crate) async fn lock_table(&mut self, table: Table) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(client) => {
+                client.script(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.name())).await
+            }
+        }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+}

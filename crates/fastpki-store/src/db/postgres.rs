@@ -1,0 +1,152 @@
+//! PostgreSQL: a pool of connections.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
+
+use super::{Row, Tx, Value, Work};
+use crate::{config::TlsMode, error::StoreError, tls};
+
+/// A PostgreSQL server.
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str, tls: TlsMode, root_cert: Option<&Path>) -> Result<Self, StoreError> {
+        let mut config = tokio_postgres::Config::from_str(url)
+            .map_err(|error| StoreError::Unusable(format!("DATABASE_URL cannot be read: {error}")))?;
+        config.ssl_mode(match tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        });
+        if config.get_application_name().is_none() {
+            config.application_name("fastpki");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match tls {
+            TlsMode::Disable => Manager::from_config(config, NoTls, recycling),
+            _ => Manager::from_config(config, tls::connector(tls, root_cert)?, recycling),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT_TIMEOUT))
+            .create_timeout(Some(WAIT_TIMEOUT))
+            .build()
+            .map_err(|error| StoreError::Database(error.to_string()))?;
+        // Fail now, with a word about DATABASE_URL, rather than at the first request.
+        let first = pool.get().await.map_err(|error| {
+            let reason = StoreError::from(error);
+            StoreError::Unusable(format!("PostgreSQL cannot be reached: {reason}; check DATABASE_URL"))
+        })?;
+        drop(first);
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+    {
+        let mut tx = Tx::Postgres(self.client().await?);
+        work(&mut tx).await
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+    {
+        let mut client = self.client().await?;
+        // A task of its own: a caller who hangs up must not leave a transaction half-way.
+        let task = tokio::spawn(async move {
+            client.begin().await?;
+            let mut tx = Tx::Postgres(client);
+            let result = work(&mut tx).await;
+            let Tx::Postgres(client) = tx else { unreachable!("a transaction stays on its database") };
+            client.end(result.is_ok()).await?;
+            result
+        });
+        task.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    async fn client(&self) -> Result<Client, StoreError> {
+        Ok(Client { object: Some(self.pool.get().await?), in_transaction: false })
+    }
+}
+
+/// A pooled connection. Dropped inside of a transaction, it is closed instead of going back to the pool.
+pub(crate) struct Client {
+    object: Option<Object>,
+    in_transaction: bool,
+}
+
+impl Client {
+    pub(super) async fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let object = self.object()?;
+        let statement = object.prepare_cached(sql).await?;
+        let rows = object.query(&statement, &refer(values)).await?;
+        rows.iter()
+            .map(|row| {
+                let values: Result<Vec<Value>, _> =
+                    (0..row.len()).map(|column| row.try_get::<_, Value>(column)).collect();
+                Ok(Row::new(values?))
+            })
+            .collect()
+    }
+
+    pub(super) async fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let object = self.object()?;
+        let statement = object.prepare_cached(sql).await?;
+        Ok(object.execute(&statement, &refer(values)).await?)
+    }
+
+    pub(super) async fn script(&self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.object()?.batch_execute(sql).await?)
+    }
+
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.in_transaction = true;
+        // "on" unless the operator asks for more: an answered request survives a power cut.
+        self.script("BEGIN; SET LOCAL synchronous_commit = on").await
+    }
+
+    async fn end(mut self, commit: bool) -> Result<(), StoreError> {
+        self.script(if commit { "COMMIT" } else { "ROLLBACK" }).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    fn object(&self) -> Result<&Object, StoreError> {
+        self.object.as_ref().ok_or(StoreError::Gone)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.in_transaction && let Some(object) = self.object.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+fn refer(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
+const CONNECTIONS: usize = 24;
+/// How long a request waits for a connection before it fails.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long PostgreSQL may take to answer a new connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

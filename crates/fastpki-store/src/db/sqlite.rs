@@ -1,0 +1,238 @@
+//! SQLite: one writer thread that commits in groups, read-only connections for everybody else.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, Statement};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Row, Tx, Value, Work};
+use crate::error::StoreError;
+
+/// A database file, its writer thread and its idle readers.
+#[derive(Clone)]
+pub(crate) struct Sqlite {
+    writer: mpsc::Sender<Order>,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+enum Order {
+    Work(Job),
+    Close(oneshot::Sender<()>),
+}
+
+/// A unit of work on its way to the writer; gives back what is to be said once the group is committed.
+type Job = Box<dyn FnOnce(&mut Tx) -> Answer + Send>;
+
+/// Says how a unit of work ended, given how the commit did.
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = open_writer(path)?;
+        let (orders, queue) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_in_groups(writer, queue))
+            .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
+        let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+        Ok(Self { writer: orders, readers: Arc::new(readers) })
+    }
+
+    pub(crate) fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+    {
+        let mut tx = Tx::Sqlite(self.readers.take()?);
+        let result = poll_once(work(&mut tx));
+        if let Tx::Sqlite(connection) = tx {
+            self.readers.put_back(connection);
+        }
+        result
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let result = in_savepoint(tx, work);
+            Box::new(move |commit| {
+                // Nobody listens any more where the caller was dropped; the write stands all the same.
+                let _ = answer.send(commit.map_err(StoreError::Database).and(result));
+            })
+        });
+        self.writer.send(Order::Work(job)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Waits for what is queued, then lets go of the file.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.writer.send(Order::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => open_reader(&self.path),
+        }
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let opened = (|| {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON;",
+        )?;
+        Ok(connection)
+    })();
+    opened.map_err(|error: rusqlite::Error| {
+        StoreError::Unusable(format!(
+            "the SQLite database {} cannot be opened: {error}; check DATABASE_URL, and that the folder exists and may be written to",
+            path.display()
+        ))
+    })
+}
+
+fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Takes everything that waits, up to [`GROUP`] units of work, commits it at once, and only then answers.
+fn write_in_groups(connection: Connection, mut queue: mpsc::Receiver<Order>) {
+    let mut tx = Tx::Sqlite(connection);
+    while let Some(order) = queue.blocking_recv() {
+        let mut answers = Vec::new();
+        let mut closing = None;
+        let mut next = Some(order);
+        let begun = batch(&tx, "BEGIN IMMEDIATE");
+        while let Some(order) = next {
+            match order {
+                Order::Close(done) => {
+                    closing = Some(done);
+                    break;
+                }
+                Order::Work(job) if begun.is_ok() => answers.push(job(&mut tx)),
+                // Dropping the job tells its caller that the database is closed; say why instead.
+                Order::Work(job) => drop(job),
+            }
+            next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
+        }
+        let committed = begun.and_then(|()| batch(&tx, "COMMIT"));
+        if let Err(error) = &committed {
+            tracing::error!(%error, "a group of writes was not committed");
+            let _ = batch(&tx, "ROLLBACK");
+        }
+        for answer in answers {
+            answer(committed.clone());
+        }
+        if let Some(done) = closing {
+            drop(tx);
+            let _ = done.send(());
+            return;
+        }
+    }
+}
+
+fn batch(tx: &Tx, sql: &str) -> Result<(), String> {
+    let Tx::Sqlite(connection) = tx else { return Err("not a SQLite connection".into()) };
+    connection.execute_batch(sql).map_err(|error| error.to_string())
+}
+
+/// Runs one unit of work of a group: if it fails, the rest of the group stands.
+fn in_savepoint<T, F>(tx: &mut Tx, work: F) -> Result<T, StoreError>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+{
+    batch(tx, "SAVEPOINT unit").map_err(StoreError::Database)?;
+    let result = catch_unwind(AssertUnwindSafe(|| poll_once(work(tx))))
+        .unwrap_or_else(|_| Err(StoreError::Database("a unit of work panicked".into())));
+    let end = if result.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
+    batch(tx, end).map_err(StoreError::Database)?;
+    result
+}
+
+/// A unit of work awaits nothing but its statements, and on SQLite those are ready at once.
+fn poll_once<T>(mut work: Work<'_, T>) -> Result<T, StoreError> {
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(StoreError::Database("a unit of work waited for something outside of it".into())),
+    }
+}
+
+pub(super) fn rows(connection: &mut Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values: Result<Vec<Value>, _> =
+            (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column).map(Value::from)).collect();
+        all.push(Row::new(values?));
+    }
+    Ok(all)
+}
+
+pub(super) fn execute(connection: &mut Connection, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    Ok(statement.raw_execute()? as u64)
+}
+
+fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), StoreError> {
+    for (index, value) in values.iter().enumerate() {
+        // "$3" is a name to SQLite: its place is where it first stood in the statement.
+        let name = format!("${}", index + 1);
+        let place = statement.parameter_index(&name)?.ok_or_else(|| {
+            StoreError::Database(format!("the statement has no {name}"))
+        })?;
+        statement.raw_bind_parameter(place, value)?;
+    }
+    Ok(())
+}
+
+fn closed() -> StoreError {
+    StoreError::Database("the database is closed or busy".into())
+}
+
+/// How long to wait for another process that has the file locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Units of work that share one commit at the most: beyond it the disk is no longer what is waited for.
+const GROUP: usize = 256;
+/// Units of work that may wait for the writer before senders have to wait themselves.
+const QUEUE: usize = 1024;
+/// Distinct statements of this crate, with room to spare.
+const STATEMENTS: usize = 128;

@@ -1,0 +1,93 @@
+//! What can go wrong between the engine and its rows.
+
+/// A column, or a set of columns, that may hold a value only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// The name of a user.
+    Username,
+    /// The e-mail address of a user.
+    Email,
+    /// The name of an organization.
+    OrganizationName,
+    /// The serial number of what one CA issued.
+    Serial,
+    /// Any other.
+    Other,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The value is there already, and may be only once.
+    #[error("{0:?} is taken")]
+    Duplicate(Unique),
+    /// The row is not there, or no longer in the state that the change needs.
+    #[error("the row is gone or has changed")]
+    Gone,
+    /// A CA that others hang below cannot be deleted.
+    #[error("the CA has children")]
+    HasChildren,
+    /// Somebody else became the first user.
+    #[error("there are users already")]
+    NotFirstUser,
+    /// A stored private key cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] crate::seal::Unreadable),
+    /// The database holds something that neither this program nor the old system writes.
+    #[error("the database holds an unexpected value: {0}")]
+    Corrupt(String),
+    /// The database is one that this program cannot use; the text says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// The database did not answer, or refused.
+    #[error("database: {0}")]
+    Database(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        if let rusqlite::Error::SqliteFailure(code, Some(message)) = &error
+            && matches!(
+                code.extended_code,
+                rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            )
+        {
+            // "UNIQUE constraint failed: users.username"
+            return Self::Duplicate(unique(message));
+        }
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(db) = error.as_db_error() {
+            if *db.code() == tokio_postgres::error::SqlState::UNIQUE_VIOLATION {
+                return Self::Duplicate(unique(db.constraint().unwrap_or_default()));
+            }
+            // Only the message: the detail may quote values.
+            return Self::Database(format!("{} ({})", db.message(), db.code().code()));
+        }
+        Self::Database(error.to_string())
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for StoreError {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => error.into(),
+            other => Self::Database(other.to_string()),
+        }
+    }
+}
+
+fn unique(constraint: &str) -> Unique {
+    const NAMES: [(&str, Unique); 5] = [
+        ("username", Unique::Username),
+        ("email", Unique::Email),
+        ("organizations", Unique::OrganizationName),
+        ("fastpki_serials", Unique::Serial),
+        ("", Unique::Other),
+    ];
+    NAMES.iter().find(|(part, _)| constraint.contains(part)).map_or(Unique::Other, |(_, unique)| *unique)
+}

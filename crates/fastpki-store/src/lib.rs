@@ -1,0 +1,59 @@
+//! Rows in, rows out: the only crate with SQL, on SQLite and on PostgreSQL from the same statements.
+//!
+//! Every change comes with its entry for the audit log, and both are one transaction: when a method
+//! returns, what it says survives a power cut.
+
+mod audit;
+mod authorities;
+mod certificates;
+mod config;
+mod crls;
+mod db;
+mod error;
+mod fernet;
+mod migrate;
+mod organizations;
+mod scan;
+mod seal;
+mod sessions;
+mod tls;
+mod users;
+
+pub use audit::{AuditFilter, NewAudit};
+pub use authorities::{AuthorityRow, NewAuthority};
+pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
+pub use config::{DatabaseConfig, TlsMode};
+pub use crls::{CrlEntryRow, CrlHead, CrlRow};
+pub use error::{StoreError, Unique};
+pub use fernet::{BadKey, FernetKey};
+pub use scan::ScanReport;
+pub use seal::{KeyOwner, Seal, SealedKey, Unreadable};
+pub use sessions::NewRefreshToken;
+pub use users::{NewUser, PasswordHash, UserRow};
+
+use fastpki_types::Timestamp;
+
+/// The database, open and of this program's schema.
+#[derive(Clone)]
+pub struct Store {
+    db: db::Db,
+}
+
+impl Store {
+    /// Connects, and brings the schema up to date.
+    pub async fn open(config: &DatabaseConfig, now: Timestamp) -> Result<Self, StoreError> {
+        let db = db::Db::open(config).await?;
+        migrate::migrate(&db, now).await?;
+        Ok(Self { db })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db.read(|tx| Box::pin(async move { tx.row("/* ping */ SELECT 1", &[]).await.map(drop) })).await
+    }
+
+    /// Waits until what was asked is written, and closes the database.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}

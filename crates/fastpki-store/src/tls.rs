@@ -1,0 +1,144 @@
+//! Encrypted connections to PostgreSQL, with libpq's levels of distrust.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{config::TlsMode, error::StoreError};
+
+/// What makes connections at this level.
+pub(crate) fn connector(mode: TlsMode, root_cert: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::Database(error.to_string()))?;
+    let config = match (mode, root_cert) {
+        (TlsMode::VerifyFull, Some(file)) => builder.with_root_certificates(roots(file)?),
+        // As libpq: "require" with a root certificate is "verify-ca".
+        (TlsMode::VerifyCa | TlsMode::Require, Some(file)) => {
+            let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(file)?), Arc::clone(&provider))
+                .build()
+                .map_err(|error| StoreError::Unusable(format!("sslrootcert: {error}")))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { chain, provider }))
+        }
+        (TlsMode::VerifyCa | TlsMode::VerifyFull, None) => {
+            return Err(StoreError::Unusable(
+                "DATABASE_URL: sslmode verify-ca and verify-full need sslrootcert=FILE, the certificates to trust".into(),
+            ));
+        }
+        (TlsMode::Disable | TlsMode::Prefer | TlsMode::Require, _) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone { provider }))
+        }
+    };
+    Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+}
+
+fn roots(file: &Path) -> Result<RootCertStore, StoreError> {
+    let unusable = |reason: String| StoreError::Unusable(format!("sslrootcert {}: {reason}", file.display()));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unusable("no certificate in it".into()));
+    }
+    Ok(roots)
+}
+
+/// libpq's "verify-ca": the chain must lead to a trusted root, whatever name the certificate carries.
+#[derive(Debug)]
+struct AnyName {
+    chain: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// libpq's "prefer" and "require": whoever answers.
+#[derive(Debug)]
+struct Anyone {
+    provider: Arc<CryptoProvider>,
+}
+
+impl AnyName {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.chain.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+}
+
+impl Anyone {
+    fn verify(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
+/// Handshake signatures are checked at every level; only the certificate's origin differs.
+macro_rules! server_cert_verifier {
+    ($($verifier:ident)*) => {$(
+        impl ServerCertVerifier for $verifier {
+            fn verify_server_cert(
+                &self,
+                end_entity: &CertificateDer<'_>,
+                intermediates: &[CertificateDer<'_>],
+                name: &ServerName<'_>,
+                ocsp: &[u8],
+                now: UnixTime,
+            ) -> Result<ServerCertVerified, Error> {
+                self.verify(end_entity, intermediates, name, ocsp, now)
+            }
+
+            fn verify_tls12_signature(
+                &self,
+                message: &[u8],
+                certificate: &CertificateDer<'_>,
+                signature: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, Error> {
+                let algorithms = &self.provider.signature_verification_algorithms;
+                verify_tls12_signature(message, certificate, signature, algorithms)
+            }
+
+            fn verify_tls13_signature(
+                &self,
+                message: &[u8],
+                certificate: &CertificateDer<'_>,
+                signature: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, Error> {
+                let algorithms = &self.provider.signature_verification_algorithms;
+                verify_tls13_signature(message, certificate, signature, algorithms)
+            }
+
+            fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+                self.provider.signature_verification_algorithms.supported_schemes()
+            }
+        }
+    )*};
+}
+
+server_cert_verifier! { AnyName Anyone }

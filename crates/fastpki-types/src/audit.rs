@@ -1,0 +1,78 @@
+//! The audit log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AuditId, OrganizationId, ServiceAccountId, Timestamp, UserId, names::named};
+
+named! {
+    /// What was done.
+    AuditAction {
+        /// A certificate authority was created.
+        CaCreate = "ca_create",
+        /// A certificate authority was changed.
+        CaUpdate = "ca_update",
+        /// A certificate authority was deleted.
+        CaDelete = "ca_delete",
+        /// A CA's private key was read.
+        CaExportPrivateKey = "ca_export_private_key",
+        /// A certificate was issued, from a CSR or not, or renewed.
+        CertCreate = "cert_create",
+        /// A certificate was revoked.
+        CertRevoke = "cert_revoke",
+        /// A certificate's private key was read.
+        CertExportPrivateKey = "cert_export_private_key",
+        /// Somebody signed in.
+        LoginSuccess = "login_success",
+        /// Somebody failed to sign in.
+        LoginFailure = "login_failure",
+        /// A user was created.
+        UserCreate = "user_create",
+        /// A user was changed.
+        UserUpdate = "user_update",
+        /// An organization was created.
+        OrgCreate = "org_create",
+        /// An organization was deleted.
+        OrgDelete = "org_delete",
+        /// A user was put into an organization.
+        OrgAddUser = "org_add_user",
+        /// A user was taken out of an organization.
+        OrgRemoveUser = "org_remove_user",
+        /// A service account was created.
+        ServiceAccountCreate = "service_account_create",
+        /// A service account or its policy was changed.
+        ServiceAccountUpdate = "service_account_update",
+        /// A service account was deleted.
+        ServiceAccountDelete = "service_account_delete",
+        /// A token was made for a service account.
+        ServiceAccountTokenCreate = "service_account_token_create",
+        /// A service account's token was revoked.
+        ServiceAccountTokenRevoke = "service_account_token_revoke",
+    }
+}
+
+/// One entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLog {
+    /// Its id.
+    pub id: AuditId,
+    /// When it was done.
+    pub created_at: Timestamp,
+    /// What was done.
+    pub action: AuditAction,
+    /// The user who did it; null once that user is deleted.
+    pub user_id: Option<UserId>,
+    /// That user's name at the time; for a failed sign-in the name that was tried.
+    pub username: Option<String>,
+    /// The service account that did it; null once that account is deleted.
+    pub service_account_id: Option<ServiceAccountId>,
+    /// That account's name at the time.
+    pub service_account_name: Option<String>,
+    /// The organization whose log it belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// What it was done to: `ca`, `certificate`, `user`, `organization`, `service_account`.
+    pub resource_type: Option<String>,
+    /// The id of what it was done to.
+    pub resource_id: Option<i32>,
+    /// Particulars, for people.
+    pub detail: Option<String>,
+}

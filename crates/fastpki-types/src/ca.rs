@@ -1,0 +1,121 @@
+//! Certificate authorities.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CaId, KeyType, OrganizationId, PrivateKeyPem, Timestamp, UserId};
+
+/// A certificate authority without its private key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ca {
+    /// Its id.
+    pub id: CaId,
+    /// What people call it; need not be unique.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// The subject of its certificate.
+    pub subject_dn: String,
+    /// The family of its key.
+    pub key_type: KeyType,
+    /// Bits of its key.
+    pub key_size: u32,
+    /// Whole days for which its certificate was issued.
+    pub valid_days: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Its certificate as PEM.
+    pub certificate: String,
+    /// The organization it belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// The user who created it.
+    pub created_by_user_id: Option<UserId>,
+    /// The CA that signed it; null for a root.
+    pub parent_ca_id: Option<CaId>,
+    /// How many CAs may follow below it; null is no limit.
+    pub path_length: Option<u8>,
+    /// Whether it issues certificates that are not CAs.
+    pub allow_leaf_certs: bool,
+    /// Base of the CRL and CA addresses in what it issues.
+    pub crl_base_url: Option<String>,
+    /// Whether it signed itself.
+    pub is_root: bool,
+}
+
+/// A certificate authority with its private key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaDetail {
+    /// Everything but the key.
+    #[serde(flatten)]
+    pub ca: Ca,
+    /// PKCS#8 PEM.
+    pub private_key: PrivateKeyPem,
+}
+
+/// A step of a CA's chain.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ChainLink {
+    /// A CA that the caller may read.
+    Visible(Ca),
+    /// A CA of somebody else: what its own certificate says in public, and no more.
+    Foreign(ForeignCa),
+}
+
+/// What the chain shows of a CA that the caller may not read: everything else is null or empty.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ForeignCa {
+    /// Its id.
+    pub id: Option<CaId>,
+    /// Its name.
+    pub name: String,
+    /// Its certificate as PEM.
+    pub certificate: String,
+    /// Whether it signed itself.
+    pub is_root: bool,
+    description: Option<()>,
+    subject_dn: &'static str,
+    key_type: Option<()>,
+    key_size: Option<()>,
+    valid_days: Option<()>,
+    created_at: Option<()>,
+    updated_at: Option<()>,
+    organization_id: Option<()>,
+    created_by_user_id: Option<()>,
+    parent_ca_id: Option<()>,
+    path_length: Option<()>,
+    allow_leaf_certs: Option<()>,
+    crl_base_url: Option<()>,
+}
+
+impl From<Ca> for ForeignCa {
+    fn from(ca: Ca) -> Self {
+        Self { id: Some(ca.id), name: ca.name, certificate: ca.certificate, is_root: ca.is_root, ..Self::default() }
+    }
+}
+
+/// The body of `POST /cas/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaCreate {
+    /// What people call it.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// The subject: `CN=Example Root CA,O=Example`.
+    pub subject_dn: String,
+    /// The family of its key; RSA when not given.
+    pub key_type: Option<KeyType>,
+    /// Bits of its key.
+    pub key_size: Option<u32>,
+    /// Days for which its certificate is to be valid.
+    pub valid_days: Option<u32>,
+    /// The CA that is to sign it; none makes a root.
+    pub parent_ca_id: Option<CaId>,
+    /// How many CAs may follow below it.
+    pub path_length: Option<u8>,
+    /// Whether it issues certificates that are not CAs; true when not given.
+    pub allow_leaf_certs: Option<bool>,
+    /// Base of the CRL and CA addresses in what it issues.
+    pub crl_base_url: Option<String>,
+}

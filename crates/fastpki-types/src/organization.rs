@@ -1,0 +1,29 @@
+//! Tenants.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{OrganizationId, Timestamp};
+
+/// A tenant: users, service accounts, CAs and certificates belong to one or to none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// Unique over all organizations.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Its id.
+    pub id: OrganizationId,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The body of `POST /organizations/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrganizationCreate {
+    /// Unique over all organizations, not blank.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+}

@@ -1,0 +1,65 @@
+use super::*;
+use crate::testing::*;
+
+#[test]
+fn getters_read_what_openssl_wrote() {
+    let certificate = Certificate::from_pem(data!("nc.cert.pem")).unwrap();
+    assert_eq!(certificate.subject().to_string(), "O=Example,CN=nc");
+    assert_eq!(certificate.issuer(), certificate.subject());
+    assert!(certificate.is_ca());
+    assert_eq!(certificate.path_len(), None);
+    assert_eq!(certificate.public_key_info().as_ref(), Ok(p256().public_key()));
+    assert!(certificate.matches_key(p256().public_key()));
+    assert!(!certificate.matches_key(p384().public_key()));
+    assert_eq!(certificate.to_pem(), data!("nc.cert.pem"));
+}
+
+#[test]
+fn self_signed_certificates_are_issued_by_themselves() {
+    for pem in [data!("nc.cert.pem"), data!("rsa2048.sha512.cert.pem")] {
+        let certificate = Certificate::from_pem(pem).unwrap();
+        certificate.is_issued_by(&certificate).unwrap();
+    }
+}
+
+#[test]
+fn certificate_of_another_issuer_is_told_apart() {
+    let child = intermediate(None);
+    child.is_issued_by(&root(&p256(), None)).unwrap();
+    let other = Certificate::from_pem(data!("nc.cert.pem")).unwrap();
+    assert_eq!(child.is_issued_by(&other), Err(Error::IssuerMismatch { field: "issuer name" }));
+    let namesake = root(&ed25519(), None);
+    let field = "authority key identifier";
+    assert_eq!(child.is_issued_by(&namesake), Err(Error::IssuerMismatch { field }));
+}
+
+#[test]
+fn changed_certificate_does_not_verify() {
+    let child = intermediate(None);
+    let mut der = child.der().to_vec();
+    let place = der.windows(12).position(|it| it == b"Intermediate").unwrap();
+    der[place] = b'i';
+    let changed = Certificate::from_der(&der).unwrap();
+    let refused = changed.is_issued_by(&root(&p256(), None));
+    assert_eq!(refused, Err(Error::BadSignature { what: "certificate" }));
+}
+
+#[test]
+fn alternative_names_refused_today_are_named() {
+    let certificate = Certificate::from_pem(data!("leaf.cert.pem")).unwrap();
+    assert!(!certificate.is_ca());
+    assert!(matches!(certificate.sans(), Err(Error::San { value, .. }) if value == "my_host.example.com"));
+}
+
+#[test]
+fn mutated_certificates_never_panic() {
+    for pem in [data!("nc.cert.pem"), data!("leaf.cert.pem"), data!("rsa2048.sha512.cert.pem")] {
+        let original = Certificate::from_pem(pem).unwrap();
+        mutate(original.der(), 3000, |bytes| {
+            if let Ok(it) = Certificate::from_der(bytes) {
+                let _ = (it.subject().to_string(), it.sans(), it.name_constraints(), it.public_key_info());
+                let _ = (it.is_issued_by(&original), it.to_pem(), it.validity().whole_days());
+            }
+        });
+    }
+}

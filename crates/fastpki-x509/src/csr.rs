@@ -1,0 +1,122 @@
+use const_oid::{AssociatedOid, db::rfc5912::ID_EXTENSION_REQ};
+use der::{
+    Decode, Reader, Sequence, SliceReader, Tag,
+    asn1::{AnyRef, ObjectIdentifier},
+};
+use x509_cert::ext::pkix::SubjectAltName;
+
+use crate::{
+    Error, Name, PublicKey, San,
+    asn1::{ExtensionRef, Raw, Signed, decode},
+    pem, san, signature,
+};
+
+/// A certification request (PKCS#10) whose signature was verified with the key it asks for.
+#[derive(Clone, Debug)]
+pub struct Csr {
+    subject: Name,
+    public_key: PublicKey,
+    sans: Option<Vec<u8>>,
+}
+
+impl Csr {
+    /// Reads and verifies a request of at most 64 KiB; text around its PEM block is ignored.
+    ///
+    /// The key must be one that is certified, the subject must obey the rules of [`Name::parse`], and the signature
+    /// must use SHA-256, SHA-384, SHA-512 or Ed25519.
+    pub fn from_pem(pem: &str) -> Result<Self, Error> {
+        if pem.len() > MAX_LEN {
+            return Err(Error::TooLarge { what: "certification request", limit: MAX_LEN });
+        }
+        Self::from_der(&pem::decode(pem, &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"])?)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let signed: Signed<'_> = decode(der, "certification request")?;
+        let info = Info::from_der(signed.body.0).map_err(|_| MALFORMED)?;
+        let public_key = PublicKey::from_spki_der(info.spki.0)?;
+        signature::verify(&signed, &public_key, "certification request")?;
+        let subject = Name::from_der(info.subject.0)?;
+        subject.check()?;
+        Ok(Self { subject, public_key, sans: requested_sans(info.attributes)? })
+    }
+
+    /// The subject asked for, which may be empty.
+    pub fn subject(&self) -> &Name {
+        &self.subject
+    }
+
+    /// The subject alternative names asked for; the error names the first that cannot be certified.
+    pub fn sans(&self) -> Result<Vec<San>, Error> {
+        self.sans.as_deref().map_or(Ok(Vec::new()), san::decode_sans)
+    }
+
+    /// The key to be certified.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+}
+
+/// CertificationRequestInfo of [RFC 2986 §4.1](https://www.rfc-editor.org/rfc/rfc2986#section-4.1).
+struct Info<'a> {
+    subject: Raw<'a>,
+    spki: Raw<'a>,
+    /// Content of the `[0]`; empty where it is left out, as some clients do.
+    attributes: &'a [u8],
+}
+
+impl<'a> Info<'a> {
+    fn from_der(der: &'a [u8]) -> der::Result<Self> {
+        SliceReader::new(der)?.sequence(|info| {
+            info.decode::<u8>()?;
+            let (subject, spki) = (Raw::decode(info)?, Raw::decode(info)?);
+            let attributes = if info.is_finished() { &[] } else { attributes(AnyRef::decode(info)?)? };
+            Ok(Self { subject, spki, attributes })
+        })
+    }
+}
+
+fn attributes(any: AnyRef<'_>) -> der::Result<&[u8]> {
+    let tag = any.header().tag();
+    let expected = Tag::ContextSpecific { number: der::TagNumber(0), constructed: true };
+    if tag == expected { Ok(any.value()) } else { Err(tag.value_error().into()) }
+}
+
+/// The value of the subjectAltName in the extensionRequest attribute.
+fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let mut found = None;
+    for extension in requested_extensions(attributes).map_err(|_| MALFORMED)? {
+        if extension.id == SubjectAltName::OID && found.replace(extension.value.as_bytes().to_vec()).is_some()
+        {
+            return Err(Error::Malformed {
+                what: "certification request with two subject alternative name extensions",
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn requested_extensions(attributes: &[u8]) -> der::Result<Vec<ExtensionRef<'_>>> {
+    let mut extensions = Vec::new();
+    let mut reader = SliceReader::new(attributes)?;
+    while !reader.is_finished() {
+        let attribute = Attribute::decode(&mut reader)?;
+        if attribute.oid == ID_EXTENSION_REQ {
+            attribute.values.header().tag().assert_eq(Tag::Set)?;
+            extensions.extend(Vec::<ExtensionRef<'_>>::from_der(attribute.values.value())?);
+        }
+    }
+    Ok(extensions)
+}
+
+#[derive(Sequence)]
+struct Attribute<'a> {
+    oid: ObjectIdentifier,
+    values: AnyRef<'a>,
+}
+
+const MAX_LEN: usize = 64 * 1024;
+const MALFORMED: Error = Error::Malformed { what: "certification request" };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use super::*;
+use crate::{KeyAlgorithm, testing::*};
+
+#[test]
+fn requests_of_every_supported_kind_are_verified() {
+    for (pem, algorithm) in [
+        (data!("rsa2048.csr.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
+        (data!("rsa2048.sha384.csr.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
+        (data!("rsa2048.pss.csr.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
+        (data!("p256.csr.pem"), KeyAlgorithm::EcP256),
+        (data!("p256.sha512.csr.pem"), KeyAlgorithm::EcP256),
+        (data!("p256.newhdr.csr.pem"), KeyAlgorithm::EcP256),
+        (data!("p384.csr.pem"), KeyAlgorithm::EcP384),
+        (data!("p521.csr.pem"), KeyAlgorithm::EcP521),
+        (data!("ed25519.csr.pem"), KeyAlgorithm::Ed25519),
+    ] {
+        let csr = Csr::from_pem(pem).unwrap();
+        assert_eq!(csr.public_key().algorithm(), algorithm);
+        assert_eq!(csr.subject().common_names(), ["www.example.com"]);
+    }
+}
+
+#[test]
+fn subject_and_alternative_names_are_read() {
+    let csr = Csr::from_pem(data!("rsa2048.csr.pem")).unwrap();
+    assert_eq!(csr.subject().to_string(), r"C=SE,O=Example\, Inc.,CN=www.example.com");
+    let names: Vec<_> = csr.sans().unwrap().iter().map(San::to_string).collect();
+    assert_eq!(names, ["www.example.com", "*.example.com", "192.0.2.7", "2001:db8::7", "alice@example.com"]);
+    assert_eq!(Csr::from_pem(data!("p384.csr.pem")).unwrap().sans(), Ok(Vec::new()));
+}
+
+#[test]
+fn subject_may_be_empty() {
+    let csr = Csr::from_pem(data!("p256.nosubject.csr.pem")).unwrap();
+    assert!(csr.subject().is_empty());
+    assert_eq!(csr.sans().unwrap(), [dns("www.example.com")]);
+}
+
+#[test]
+fn alternative_names_that_are_not_carried_are_named() {
+    for (pem, expected) in [
+        (data!("p256.uri.csr.pem"), "spiffe://example.com/a"),
+        (data!("p256.underscore.csr.pem"), "my_host.example.com"),
+    ] {
+        let csr = Csr::from_pem(pem).unwrap();
+        assert!(matches!(csr.sans(), Err(Error::San { value, .. }) if value == expected));
+    }
+}
+
+#[test]
+fn weak_or_unknown_keys_are_refused() {
+    assert!(matches!(Csr::from_pem(data!("rsa1024.csr.pem")), Err(Error::WeakKey { .. })));
+    assert!(matches!(Csr::from_pem(data!("rsa2048e3.csr.pem")), Err(Error::WeakKey { .. })));
+    assert!(matches!(Csr::from_pem(data!("k256.csr.pem")), Err(Error::UnsupportedKey { .. })));
+}
+
+#[test]
+fn bad_and_broken_signatures_are_refused() {
+    assert!(matches!(Csr::from_pem(data!("p256.badsig.csr.pem")), Err(Error::BadSignature { .. })));
+    for pem in [data!("rsa2048.sha1.csr.pem"), data!("rsa2048.pssmax.csr.pem")] {
+        assert!(matches!(Csr::from_pem(pem), Err(Error::UnsupportedSignature { .. })));
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    assert!(matches!(Csr::from_pem(""), Err(Error::Pem { .. })));
+    assert!(matches!(Csr::from_pem(data!("nc.cert.pem")), Err(Error::Pem { .. })));
+    assert!(matches!(Csr::from_pem(&"x".repeat(MAX_LEN + 1)), Err(Error::TooLarge { .. })));
+    let pem = data!("p256.csr.pem");
+    assert!(matches!(Csr::from_pem(&pem[..pem.len() / 2]), Err(Error::Pem { .. })));
+    assert!(matches!(Csr::from_pem(&pem.replacen("MII", "?II", 1)), Err(Error::Pem { .. })));
+}
+
+#[test]
+fn mutated_requests_never_panic_and_never_verify_with_other_content() {
+    for pem in [data!("rsa2048.csr.pem"), data!("p256.csr.pem"), data!("ed25519.csr.pem")] {
+        let der = pem::decode(pem, &["CERTIFICATE REQUEST"]).unwrap();
+        let original = Csr::from_der(&der).unwrap();
+        mutate(&der, 2000, |bytes| {
+            if let Ok(csr) = Csr::from_der(bytes) {
+                assert_eq!(csr.subject(), original.subject());
+                assert_eq!(csr.sans(), original.sans());
+            }
+        });
+    }
+}

@@ -1,0 +1,159 @@
+use jiff::Timestamp;
+
+use crate::{profile::Profile, san::SanKind};
+
+/// Everything this crate refuses, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text holds no PEM block of the kind asked for, or a broken one.
+    #[error("no readable PEM block of type {expected:?}: {reason}")]
+    Pem {
+        /// The label looked for.
+        expected: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The bytes are not the DER structure they should be.
+    #[error("malformed {what}: not the DER structure it should be")]
+    Malformed {
+        /// The structure that was read.
+        what: &'static str,
+    },
+    /// The input is larger than anything legitimate.
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge {
+        /// What was read or written.
+        what: &'static str,
+        /// The most it may have, in bytes.
+        limit: usize,
+    },
+    /// The public key is of a known kind but too weak or malformed to certify.
+    #[error("weak public key: {reason}")]
+    WeakKey {
+        /// What is weak, and what would be right.
+        reason: String,
+    },
+    /// The key is of a kind that cannot be used.
+    #[error("unsupported key: {reason}")]
+    UnsupportedKey {
+        /// What is unsupported, and what would be right.
+        reason: String,
+    },
+    /// The private key cannot be read.
+    #[error("unreadable private key: {reason}")]
+    PrivateKey {
+        /// What is wrong; never any part of the key.
+        reason: &'static str,
+    },
+    /// The private key does not belong to the certificate it should sign for.
+    #[error("the private key does not belong to the issuer's certificate")]
+    KeyMismatch,
+    /// A distinguished name, or a part of one, is not acceptable.
+    #[error("invalid distinguished name at {part:?}: {reason}")]
+    Name {
+        /// The offending part as written.
+        part: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// A subject alternative name is not acceptable.
+    #[error("invalid subject alternative name {value:?}: {reason}")]
+    San {
+        /// The offending value as written.
+        value: String,
+        /// What is wrong, and what would be right.
+        reason: &'static str,
+    },
+    /// The profile carries no subject alternative names of this kind.
+    #[error("a {profile} certificate carries no {kind} subject alternative names")]
+    SanNotAllowed {
+        /// The kind that was asked for.
+        kind: SanKind,
+        /// The profile that refuses it.
+        profile: Profile,
+    },
+    /// The common name makes no subject alternative name, and no other was given.
+    #[error(
+        "a {profile} certificate needs a subject alternative name, and the common name is neither a host name nor an IP address"
+    )]
+    SanRequired {
+        /// The profile that requires one.
+        profile: Profile,
+    },
+    /// There are more subject alternative names than a certificate may have.
+    #[error("more than {limit} subject alternative names")]
+    TooManySans {
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The serial number is not a positive integer of at most twenty octets.
+    #[error("invalid serial number: it must be a positive integer of at most 20 octets")]
+    Serial,
+    /// The validity is empty, or ends after what X.509 can express.
+    #[error("invalid validity: {reason}")]
+    Validity {
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// The issuer's certificate has expired.
+    #[error("the issuer's certificate expired at {not_after}")]
+    IssuerExpired {
+        /// When it did.
+        not_after: Timestamp,
+    },
+    /// The issuer's certificate is not valid yet.
+    #[error("the issuer's certificate is not valid before {not_before}")]
+    IssuerNotYetValid {
+        /// When it will be.
+        not_before: Timestamp,
+    },
+    /// The issuer's certificate may not sign certificates.
+    #[error("the issuer is not a certificate authority that may sign certificates")]
+    NotACa,
+    /// The path length of a CA in the chain leaves no room for another CA below it.
+    #[error("path length exceeded: a CA above allows at most {limit} CAs below it")]
+    PathLenExceeded {
+        /// The path length constraint that is exceeded.
+        limit: u8,
+    },
+    /// A name constraint of a CA in the chain does not permit a name.
+    #[error("the name {name:?} is not permitted by the name constraints of {authority:?}")]
+    NameConstraint {
+        /// The name asked for.
+        name: String,
+        /// The subject of the CA whose certificate holds the constraint.
+        authority: String,
+    },
+    /// A CA in the chain constrains names in a way that cannot be honoured.
+    #[error("the chain holds a critical name constraint that cannot be honoured: {reason}")]
+    UnsupportedConstraint {
+        /// What is unsupported.
+        reason: &'static str,
+    },
+    /// The issuer name, or the authority key identifier, is not the issuer's.
+    #[error("the certificate does not name this issuer: its {field} differs")]
+    IssuerMismatch {
+        /// The field that differs.
+        field: &'static str,
+    },
+    /// The signature does not verify.
+    #[error("the signature of the {what} does not verify")]
+    BadSignature {
+        /// What was signed.
+        what: &'static str,
+    },
+    /// The signature algorithm is not accepted.
+    #[error("unsupported signature algorithm {algorithm}: {reason}")]
+    UnsupportedSignature {
+        /// Its object identifier or name.
+        algorithm: String,
+        /// Why it is not accepted, and what is.
+        reason: &'static str,
+    },
+    /// What was just signed breaks the certificate profile; it was thrown away.
+    #[error("the signed object breaks its profile: {0}")]
+    Lint(&'static str),
+    /// Cryptography failed in a way that inputs do not explain.
+    #[error("internal failure: {0}")]
+    Internal(&'static str),
+}

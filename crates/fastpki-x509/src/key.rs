@@ -1,0 +1,299 @@
+use std::fmt;
+
+use aws_lc_rs::{
+    encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+        Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    },
+};
+use const_oid::db::{
+    rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP_256_R_1, SECP_384_R_1},
+    rfc8410::ID_ED_25519,
+};
+use der::{
+    Decode, Reader, SliceReader,
+    asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef},
+    pem::{Decoder, LineEnding},
+};
+use spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
+
+use crate::{
+    Error, KeyAlgorithm, PublicKey,
+    asn1::encode,
+    public_key::{RsaPublicKey, named_curve},
+};
+
+/// A private key: signs certificates and lists through [`Prepared`](crate::Prepared) and
+/// [`UnsignedCrl`](crate::UnsignedCrl), and nothing else.
+///
+/// Its memory is wiped when it is dropped.
+pub struct PrivateKey {
+    pair: Pair,
+    pem: Zeroizing<String>,
+    public: PublicKey,
+}
+
+enum Pair {
+    Rsa(Box<RsaKeyPair>),
+    Ec(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl PrivateKey {
+    /// Makes a new key: RSA of 2048, 3072, 4096 or 8192 bits, EC on P-256 or P-384, or Ed25519.
+    ///
+    /// RSA takes from a tenth of a second (2048) to many seconds (8192).
+    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, Error> {
+        let failed = |_| Error::Internal("key generation failed");
+        Self::new(match algorithm {
+            KeyAlgorithm::Rsa { bits } => {
+                Pair::Rsa(Box::new(RsaKeyPair::generate(rsa_size(bits)?).map_err(failed)?))
+            }
+            KeyAlgorithm::EcP256 => {
+                Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(failed)?)
+            }
+            KeyAlgorithm::EcP384 => {
+                Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map_err(failed)?)
+            }
+            KeyAlgorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
+            KeyAlgorithm::EcP521 => {
+                let reason = "P-521 keys are not generated; P-256 and P-384 are".to_owned();
+                return Err(Error::UnsupportedKey { reason });
+            }
+        })
+    }
+
+    /// Reads a PKCS#8, PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`) key; text around it is ignored.
+    pub fn from_pem(pem: &str) -> Result<Self, Error> {
+        let (kind, der) = decode_pem(pem)?;
+        Self::new(match kind {
+            PemKind::Pkcs8 => pair_of_pkcs8(&der)?,
+            PemKind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(|_| DAMAGED)?)),
+            PemKind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
+                .into_iter()
+                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, &der).ok()?).ok())
+                .ok_or(DAMAGED)?,
+        })
+    }
+
+    /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
+    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
+        self.pem.clone()
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The kind and size of the key.
+    pub fn algorithm(&self) -> KeyAlgorithm {
+        self.public.algorithm()
+    }
+
+    /// Signs with the algorithm [`algorithm_of_issuer`](crate::signature::algorithm_of_issuer) names.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let failed = |_| Error::Internal("signing failed");
+        let random = SystemRandom::new();
+        match &self.pair {
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+            Pair::Ec(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
+            Pair::Ed25519(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
+        }
+    }
+
+    fn new(pair: Pair) -> Result<Self, Error> {
+        let failed = |_| Error::Internal("the key could not be encoded");
+        let (public, pem) = match &pair {
+            Pair::Rsa(pair) => {
+                let public = PublicKey::from_bits(RSA, pair.public_key().as_ref())?;
+                let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                (public, encode_pem(pkcs8.as_ref())?)
+            }
+            Pair::Ec(pair) => {
+                let p256 = pair.algorithm() == &ECDSA_P256_SHA256_ASN1_SIGNING;
+                let curve = AnyRef::from(if p256 { &SECP_256_R_1 } else { &SECP_384_R_1 });
+                let algorithm = AlgorithmIdentifierRef { oid: ID_EC_PUBLIC_KEY, parameters: Some(curve) };
+                let public = PublicKey::from_bits(algorithm, pair.public_key().as_ref())?;
+                (public, encode_pem(pair.to_pkcs8v1().map_err(failed)?.as_ref())?)
+            }
+            Pair::Ed25519(pair) => {
+                let algorithm = AlgorithmIdentifierRef { oid: ID_ED_25519, parameters: None };
+                let public = PublicKey::from_bits(algorithm, pair.public_key().as_ref())?;
+                (public, encode_pem(pair.to_pkcs8v1().map_err(failed)?.as_ref())?)
+            }
+        };
+        Ok(Self { pair, pem, public })
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PrivateKey").field("algorithm", &self.algorithm()).finish_non_exhaustive()
+    }
+}
+
+/// The public half of a private key, read without loading the key where its PKCS#8 tells it.
+///
+/// Meant for comparing a stored key with its certificate: a few microseconds where loading an RSA key takes two
+/// hundred. It does not prove that the private half belongs to it.
+pub fn public_key_of_pkcs8_pem(pem: &str) -> Result<PublicKey, Error> {
+    if let Ok((PemKind::Pkcs8, der)) = decode_pem(pem)
+        && let Some(public) = public_key_of_pkcs8(&der)
+    {
+        return public;
+    }
+    PrivateKey::from_pem(pem).map(|key| key.public)
+}
+
+fn public_key_of_pkcs8(der: &[u8]) -> Option<Result<PublicKey, Error>> {
+    let (algorithm, key) = pkcs8_parts(der).ok()?;
+    let mut reader = SliceReader::new(key).ok()?;
+    match algorithm.oid {
+        RSA_ENCRYPTION => {
+            let public = reader.sequence(|rsa| {
+                rsa.decode::<u8>()?;
+                let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
+                skip_rest(rsa)?;
+                Ok::<_, der::Error>(public)
+            });
+            let bits = encode(&public.ok()?);
+            Some(bits.and_then(|bits| PublicKey::from_bits(RSA, &bits)))
+        }
+        ID_EC_PUBLIC_KEY => {
+            let public = reader.sequence(|ec| {
+                ec.decode::<u8>()?;
+                ec.decode::<&OctetStringRef>()?;
+                ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
+                ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))
+            });
+            let bits = public.ok()??.value.as_bytes()?;
+            Some(PublicKey::from_bits(algorithm, bits))
+        }
+        _ => None,
+    }
+}
+
+fn pair_of_pkcs8(der: &[u8]) -> Result<Pair, Error> {
+    let (algorithm, _) = pkcs8_parts(der).map_err(|_| DAMAGED)?;
+    match algorithm.oid {
+        RSA_ENCRYPTION => Ok(Pair::Rsa(Box::new(RsaKeyPair::from_pkcs8(der).map_err(|_| DAMAGED)?))),
+        ID_ED_25519 => Ok(Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(|_| DAMAGED)?)),
+        ID_EC_PUBLIC_KEY => {
+            let curve = match named_curve(&algorithm)? {
+                KeyAlgorithm::EcP256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+                KeyAlgorithm::EcP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+                _ => {
+                    return Err(Error::UnsupportedKey {
+                        reason: "only P-256 and P-384 keys sign".to_owned(),
+                    });
+                }
+            };
+            ec_pair(curve, EcdsaKeyPair::from_pkcs8(curve, der).map_err(|_| DAMAGED)?)
+        }
+        other => {
+            let reason =
+                format!("private keys of algorithm {other} do not sign; RSA, EC and Ed25519 keys do");
+            Err(Error::UnsupportedKey { reason })
+        }
+    }
+}
+
+/// The pair built anew: one read from a key without its public half would be written without it too.
+fn ec_pair(curve: &'static EcdsaSigningAlgorithm, pair: EcdsaKeyPair) -> Result<Pair, Error> {
+    let secret: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(|_| DAMAGED)?;
+    EcdsaKeyPair::from_private_key_and_public_key(curve, secret.as_ref(), pair.public_key().as_ref())
+        .map(Pair::Ec)
+        .map_err(|_| DAMAGED)
+}
+
+/// Algorithm and inner key of a PrivateKeyInfo, [RFC 5958 §2](https://www.rfc-editor.org/rfc/rfc5958#section-2).
+fn pkcs8_parts(der: &[u8]) -> der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
+    SliceReader::new(der)?.sequence(|info| {
+        info.decode::<u8>()?;
+        let algorithm = AlgorithmIdentifierRef::decode(info)?;
+        let key = info.decode::<&OctetStringRef>()?;
+        skip_rest(info)?;
+        Ok((algorithm, key.as_bytes()))
+    })
+}
+
+fn skip_rest<'a>(reader: &mut impl Reader<'a>) -> der::Result<()> {
+    let rest = reader.remaining_len();
+    reader.read_slice(rest).map(|_| ())
+}
+
+enum PemKind {
+    Pkcs8,
+    Pkcs1,
+    Sec1,
+}
+
+/// The first private key block, decoded in constant time into memory that is wiped.
+fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
+    let (kind, block) = [
+        (PemKind::Pkcs8, "PRIVATE KEY"),
+        (PemKind::Pkcs1, "RSA PRIVATE KEY"),
+        (PemKind::Sec1, "EC PRIVATE KEY"),
+    ]
+    .into_iter()
+    .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
+    .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
+
+    let damaged = |_| Error::PrivateKey { reason: "its PEM is damaged" };
+    let mut decoder = Decoder::new_detect_wrap(block.as_bytes()).map_err(damaged)?;
+    // Room for all of it: growing would leave an unwiped copy behind.
+    let mut der = Zeroizing::new(Vec::with_capacity(block.len()));
+    decoder.decode_to_end(&mut der).map_err(damaged)?;
+    Ok((kind, der))
+}
+
+fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
+    let start = pem.find(&format!("-----BEGIN {label}-----"))?;
+    let end_line = format!("-----END {label}-----");
+    let end = start + pem[start..].find(&end_line)? + end_line.len();
+    Some(&pem[start..end])
+}
+
+fn reason_without_block(pem: &str) -> &'static str {
+    if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+        "it is encrypted; give it without a passphrase"
+    } else {
+        "there is no PEM block of type PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
+    }
+}
+
+fn encode_pem(pkcs8: &[u8]) -> Result<Zeroizing<String>, Error> {
+    der::pem::encode_string("PRIVATE KEY", LineEnding::LF, pkcs8)
+        .map(Zeroizing::new)
+        .map_err(|_| Error::Internal("the key could not be encoded"))
+}
+
+fn rsa_size(bits: u32) -> Result<KeySize, Error> {
+    match bits {
+        2048 => Ok(KeySize::Rsa2048),
+        3072 => Ok(KeySize::Rsa3072),
+        4096 => Ok(KeySize::Rsa4096),
+        8192 => Ok(KeySize::Rsa8192),
+        _ => {
+            let reason = format!("RSA keys of {bits} bits are not generated; 2048, 3072, 4096 and 8192 are");
+            Err(Error::UnsupportedKey { reason })
+        }
+    }
+}
+
+const RSA: AlgorithmIdentifierRef<'static> =
+    AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
+
+const DAMAGED: Error = Error::PrivateKey { reason: "it is damaged, or of a kind or size that does not sign" };
+
+#[cfg(test)]
+mod tests;

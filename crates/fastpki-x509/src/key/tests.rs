@@ -1,0 +1,152 @@
+use super::*;
+use crate::testing::*;
+
+const WRITTEN: [(&str, KeyAlgorithm); 8] = [
+    (data!("rsa2048.pkcs8.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
+    (data!("rsa2048.pkcs1.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
+    (data!("p256.pkcs8.pem"), KeyAlgorithm::EcP256),
+    (data!("p256.sec1.pem"), KeyAlgorithm::EcP256),
+    (data!("p256.nopublic.sec1.pem"), KeyAlgorithm::EcP256),
+    (data!("p256.nopublic.pkcs8.pem"), KeyAlgorithm::EcP256),
+    (data!("p384.sec1.pem"), KeyAlgorithm::EcP384),
+    (data!("ed25519.pkcs8.pem"), KeyAlgorithm::Ed25519),
+];
+
+#[test]
+fn keys_of_every_format_are_read() {
+    for (pem, algorithm) in WRITTEN {
+        assert_eq!(PrivateKey::from_pem(pem).unwrap().algorithm(), algorithm);
+    }
+}
+
+#[test]
+fn every_format_is_written_as_the_pkcs8_of_openssl() {
+    let written = |pem| PrivateKey::from_pem(pem).unwrap().to_pkcs8_pem();
+    assert_eq!(*written(data!("rsa2048.pkcs1.pem")), data!("rsa2048.pkcs8.pem"));
+    assert_eq!(*written(data!("p256.sec1.pem")), data!("p256.pkcs8.pem"));
+    assert_eq!(*written(data!("p256.nopublic.sec1.pem")), data!("p256.pkcs8.pem"));
+    assert_eq!(*written(data!("p256.nopublic.pkcs8.pem")), data!("p256.pkcs8.pem"));
+    assert_eq!(*written(data!("p384.sec1.pem")), data!("p384.pkcs8.pem"));
+    assert_eq!(*written(data!("ed25519.pkcs8.pem")), data!("ed25519.pkcs8.pem"));
+}
+
+#[test]
+fn text_around_a_key_and_other_line_lengths_are_tolerated() {
+    let pem = data!("rsa2048.pkcs8.pem");
+    PrivateKey::from_pem(&format!("Bag Attributes\n  x: y\n{pem}\ntrailing")).unwrap();
+    PrivateKey::from_pem(&pem.replace('\n', "\r\n")).unwrap();
+    PrivateKey::from_pem(pem.trim_end()).unwrap();
+}
+
+#[test]
+fn generated_keys_read_back() {
+    let algorithms =
+        [KeyAlgorithm::Rsa { bits: 2048 }, KeyAlgorithm::EcP256, KeyAlgorithm::EcP384, KeyAlgorithm::Ed25519];
+    for algorithm in algorithms {
+        let key = PrivateKey::generate(algorithm).unwrap();
+        assert_eq!(key.algorithm(), algorithm);
+        let read = PrivateKey::from_pem(&key.to_pkcs8_pem()).unwrap();
+        assert_eq!(read.public_key(), key.public_key());
+    }
+}
+
+#[test]
+fn sizes_nobody_should_use_are_not_generated() {
+    for algorithm in [0, 512, 1024, 2047, 2049, 16384].map(|bits| KeyAlgorithm::Rsa { bits }) {
+        assert!(matches!(PrivateKey::generate(algorithm), Err(Error::UnsupportedKey { .. })));
+    }
+    assert!(matches!(PrivateKey::generate(KeyAlgorithm::EcP521), Err(Error::UnsupportedKey { .. })));
+}
+
+#[test]
+fn public_half_is_read_without_loading_the_key() {
+    for (pem, _) in WRITTEN {
+        let loaded = PrivateKey::from_pem(pem).unwrap();
+        assert_eq!(&public_key_of_pkcs8_pem(pem).unwrap(), loaded.public_key());
+    }
+}
+
+#[test]
+fn unusable_keys_are_refused() {
+    let reasons = [
+        (data!("rsa1024.pkcs8.pem"), "unreadable private key"),
+        (data!("rsa2048e3.pkcs8.pem"), ""),
+        (data!("p521.sec1.pem"), "unreadable private key"),
+        (data!("p256.encrypted.pem"), "it is encrypted"),
+        (data!("p256.csr.pem"), "there is no PEM block"),
+        ("", "there is no PEM block"),
+        ("-----BEGIN PRIVATE KEY-----", "there is no PEM block"),
+        ("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", ""),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "damaged"),
+    ];
+    for (pem, reason) in reasons {
+        let error = PrivateKey::from_pem(pem).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    assert_eq!(format!("{:?}", p256()), "PrivateKey { algorithm: EcP256, .. }");
+}
+
+#[test]
+fn mutated_keys_never_panic() {
+    for (pem, _) in WRITTEN {
+        mutate(pem.as_bytes(), 200, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let _ = (PrivateKey::from_pem(&text), public_key_of_pkcs8_pem(&text));
+        });
+    }
+}
+
+#[test]
+fn weak_public_keys_are_refused_with_the_reason() {
+    let reason = |bits: &[u8]| match PublicKey::from_bits(RSA, bits).unwrap_err() {
+        Error::WeakKey { reason } | Error::UnsupportedKey { reason } => reason,
+        other => other.to_string(),
+    };
+    let rsa = |modulus: &[u8], exponent: &[u8]| {
+        let (modulus, exponent) = (UintRef::new(modulus).unwrap(), UintRef::new(exponent).unwrap());
+        encode(&RsaPublicKey { modulus, exponent }).unwrap()
+    };
+    let (odd, f4) = ([0xff; 256], [1, 0, 1]);
+    PublicKey::from_bits(RSA, &rsa(&odd, &f4)).unwrap();
+    assert!(reason(&rsa(&odd[..255], &f4)).contains("this one has 2040"));
+    assert!(reason(&rsa(&[0xff; 1025], &f4)).contains("this one has 8200"));
+    assert!(reason(&rsa(&[0xfe; 256], &f4)).contains("even"));
+    for exponent in [&[3][..], &[0xff, 0xff], &[1, 0, 0], &[1]] {
+        assert!(reason(&rsa(&odd, exponent)).contains("at least 65537"), "{exponent:?}");
+    }
+    assert!(reason(&rsa(&odd, &[0xff; 9])).contains("at most 33 bits"));
+    assert!(reason(&[]).contains("malformed"));
+}
+
+#[test]
+fn points_off_the_curve_are_refused() {
+    let mut spki = p256().public_key().spki_der().to_vec();
+    *spki.last_mut().unwrap() ^= 1;
+    assert!(matches!(PublicKey::from_spki_der(&spki), Err(Error::WeakKey { .. })));
+}
+
+#[test]
+fn key_identifier_is_sha1_of_the_key_bits() {
+    // As `openssl x509 -text` shows it for the certificate of this key.
+    let certificate = crate::Certificate::from_pem(data!("nc.cert.pem")).unwrap();
+    let key = p256();
+    assert_eq!(certificate.subject_key_id(), Some(&key.public_key().key_identifier()[..]));
+}
+
+#[test]
+fn sizes_and_families_are_those_of_the_api() {
+    let shown = |key: KeyAlgorithm| (key.family(), key.size());
+    assert_eq!(shown(KeyAlgorithm::Rsa { bits: 3072 }), ("rsa", 3072));
+    assert_eq!(shown(KeyAlgorithm::EcP384), ("ec", 384));
+    assert_eq!(shown(KeyAlgorithm::Ed25519), ("ed25519", 256));
+}
+
+#[test]
+fn keys_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<PrivateKey>();
+}

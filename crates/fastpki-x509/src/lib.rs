@@ -1,0 +1,46 @@
+//! Pure PKI: keys, names, certificates, requests and revocation lists, bytes in and bytes out.
+//!
+//! Nothing here reads a clock, a file or the network. Time is an argument ([`jiff::Timestamp`]), so are
+//! serial numbers; only key generation draws randomness, inside aws-lc.
+//!
+//! A certificate is issued in three steps, each of which spends the one before it:
+//! [`Request`] → [`Prepared`] → [`Certificate`]. What comes out was parsed back, verified against its issuer
+//! and linted.
+
+mod asn1;
+mod certificate;
+mod chain;
+mod constraints;
+mod crl;
+mod csr;
+mod error;
+mod issue;
+mod key;
+mod lint;
+mod name;
+mod pem;
+mod profile;
+mod public_key;
+mod reason;
+mod san;
+mod serial;
+mod signature;
+#[cfg(test)]
+mod testing;
+mod validity;
+
+pub use certificate::Certificate;
+pub use chain::{check_chain, intermediate_path_len};
+pub use constraints::{NameConstraints, Subtree};
+pub use crl::{Crl, CrlBuilder, RevokedEntry, UnsignedCrl, crl_pem};
+pub use csr::Csr;
+pub use error::Error;
+pub use issue::{Prepared, Request, Urls};
+pub use key::{PrivateKey, public_key_of_pkcs8_pem};
+pub use name::Name;
+pub use profile::Profile;
+pub use public_key::{KeyAlgorithm, PublicKey};
+pub use reason::Reason;
+pub use san::{DnsName, EmailAddress, MAX_SANS, San, SanKind, Sans, complete_sans};
+pub use serial::Serial;
+pub use validity::{MAX_VALIDITY_DAYS, Validity};

@@ -1,0 +1,43 @@
+//! PEM of public things, fast; private keys go through the constant-time decoder in `key.rs`.
+
+use crate::Error;
+
+/// The DER in the first block that carries one of the labels; text around it is ignored.
+pub(crate) fn decode(pem: &str, labels: &[&'static str]) -> Result<Vec<u8>, Error> {
+    let expected = labels.first().copied().unwrap_or_default();
+    let broken = |reason| Error::Pem { expected, reason };
+
+    let body = labels.iter().find_map(|label| body(pem, label)).ok_or_else(|| broken("there is none"))?;
+    let body = body.ok_or_else(|| broken("its end line is missing"))?;
+    let compact: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    base64_simd::STANDARD.decode_to_vec(compact).map_err(|_| broken("it is not base64"))
+}
+
+/// The text between the lines of a label: `None` without a begin line, `Some(None)` without an end line.
+fn body<'a>(pem: &'a str, label: &str) -> Option<Option<&'a str>> {
+    let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
+    Some(rest.split_once(&format!("-----END {label}-----")).map(|(body, _)| body))
+}
+
+/// The DER as PEM: lines of 64 characters and a trailing newline.
+pub(crate) fn encode(label: &str, der: &[u8]) -> String {
+    let base64 = base64_simd::STANDARD.encode_to_string(der);
+    let mut pem = String::with_capacity(base64.len() + base64.len() / LINE + 2 * label.len() + FRAME);
+    pem.push_str("-----BEGIN ");
+    pem.push_str(label);
+    pem.push_str("-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(LINE));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END ");
+    pem.push_str(label);
+    pem.push_str("-----\n");
+    pem
+}
+
+const LINE: usize = 64;
+const FRAME: usize = 40;

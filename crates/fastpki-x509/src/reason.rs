@@ -1,0 +1,81 @@
+/// Why a certificate was revoked, [RFC 5280 §5.3.1](https://www.rfc-editor.org/rfc/rfc5280#section-5.3.1).
+///
+/// `removeFromCRL` is left out: it belongs to delta lists, which there are none of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No reason is stated.
+    Unspecified,
+    /// The subject's private key is, or may be, known to others.
+    KeyCompromise,
+    /// The private key of the CA is, or may be, known to others.
+    CaCompromise,
+    /// The subject's name or other data changed.
+    AffiliationChanged,
+    /// Another certificate took this one's place.
+    Superseded,
+    /// The certificate is no longer needed.
+    CessationOfOperation,
+    /// The certificate is suspended.
+    CertificateHold,
+    /// A privilege the certificate stood for was withdrawn.
+    PrivilegeWithdrawn,
+    /// The private key of the attribute authority is, or may be, known to others.
+    AaCompromise,
+}
+
+impl Reason {
+    /// The reason a free text names, however its words are joined or capitalised; anything else is unspecified.
+    pub fn from_text(text: Option<&str>) -> Self {
+        let letters = text.unwrap_or_default().chars().filter(|c| !matches!(c, '_' | '-' | ' '));
+        match letters.collect::<String>().to_ascii_lowercase().as_str() {
+            "keycompromise" => Self::KeyCompromise,
+            "cacompromise" => Self::CaCompromise,
+            "affiliationchanged" => Self::AffiliationChanged,
+            "superseded" => Self::Superseded,
+            "cessationofoperation" => Self::CessationOfOperation,
+            "certificatehold" => Self::CertificateHold,
+            "privilegewithdrawn" => Self::PrivilegeWithdrawn,
+            "aacompromise" => Self::AaCompromise,
+            _ => Self::Unspecified,
+        }
+    }
+
+    /// The value of the reasonCode extension; `None` where it is left out.
+    pub(crate) fn code(self) -> Option<u8> {
+        match self {
+            Self::Unspecified => None,
+            Self::KeyCompromise => Some(1),
+            Self::CaCompromise => Some(2),
+            Self::AffiliationChanged => Some(3),
+            Self::Superseded => Some(4),
+            Self::CessationOfOperation => Some(5),
+            Self::CertificateHold => Some(6),
+            Self::PrivilegeWithdrawn => Some(9),
+            Self::AaCompromise => Some(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_reasons_are_recognised_in_any_spelling() {
+        for text in ["key_compromise", "key-compromise", "Key Compromise", "keyCompromise", "KEYCOMPROMISE"] {
+            assert_eq!(Reason::from_text(Some(text)), Reason::KeyCompromise, "{text}");
+        }
+        assert_eq!(Reason::from_text(Some("cACompromise")), Reason::CaCompromise);
+        assert_eq!(Reason::from_text(Some("aA_compromise")), Reason::AaCompromise);
+        assert_eq!(Reason::from_text(Some("cessationOfOperation")), Reason::CessationOfOperation);
+    }
+
+    #[test]
+    fn free_text_never_becomes_remove_from_crl() {
+        for text in
+            [None, Some(""), Some("removeFromCRL"), Some("remove_from_crl"), Some("laptop stolen"), Some("8")]
+        {
+            assert_eq!(Reason::from_text(text), Reason::Unspecified, "{text:?}");
+        }
+    }
+}
