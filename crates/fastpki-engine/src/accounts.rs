@@ -3,10 +3,7 @@
 use fastpki_store::{NewUser, PasswordHash};
 use fastpki_types::{AuditAction, User, UserCreate, UserId, UserRole};
 
-use crate::{
-    Caller, CreateUser, Engine, Error, Permit,
-    sessions::hash_password,
-};
+use crate::{Caller, CreateUser, Engine, Error, Permit, sessions::hash_password};
 
 impl Engine {
     /// Creates a user.

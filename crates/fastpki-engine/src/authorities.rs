@@ -5,12 +5,8 @@ use fastpki_types::{AuditAction, CaCreate, CaId, CertificateId, PrivateKeyPem};
 use fastpki_x509::{Name, PrivateKey, Profile, Request, Validity, check_chain, intermediate_path_len};
 
 use crate::{
-    AuthorityRow, Caller, CertificateFilter, CertificateRow, CreateCa, DeleteCa, Engine, Error, ExportKey, Home,
-    Permit, Slug,
-    engine::aged,
-    issuance::urls,
-    slug,
-    subject::key_type,
+    AuthorityRow, Caller, CertificateFilter, CertificateRow, CreateCa, DeleteCa, Engine, Error, ExportKey,
+    Home, Permit, Slug, engine::aged, issuance::urls, slug, subject::key_type,
 };
 
 /// Which of the CAs that a caller sees: those after an id, some passed over.
@@ -89,7 +85,10 @@ impl Engine {
         Ok(Validity::from(self.now().into(), new.valid_days.unwrap_or(self.defaults.ca_days))?)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a root and an intermediate are recorded alike from here on")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a root and an intermediate are recorded alike from here on"
+    )]
     async fn record_authority(
         &self,
         permit: Permit<CreateCa, Home>,
@@ -142,8 +141,19 @@ impl Engine {
         if slug(&row.ca.name, id).as_str() == text { Ok(row) } else { Err(Error::NotFound("CA")) }
     }
 
+    /// The certificate of a CA as DER.
+    pub fn certificate_der(&self, row: &AuthorityRow) -> Result<Vec<u8>, Error> {
+        let certificate =
+            fastpki_x509::Certificate::from_pem(&row.ca.certificate).map_err(Error::internal)?;
+        Ok(certificate.der().to_vec())
+    }
+
     /// A page of the CAs that the caller sees, by id.
-    pub async fn authorities(&self, caller: &Caller, page: AuthorityPage) -> Result<Vec<AuthorityRow>, Error> {
+    pub async fn authorities(
+        &self,
+        caller: &Caller,
+        page: AuthorityPage,
+    ) -> Result<Vec<AuthorityRow>, Error> {
         Ok(self.store.authorities(caller.visible(), page.after, page.skip, page.limit).await?)
     }
 

@@ -40,7 +40,8 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst)).expect("it is moved by seconds, not by millennia")
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+            .expect("it is moved by seconds, not by millennia")
     }
 }
 

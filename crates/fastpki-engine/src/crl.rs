@@ -110,12 +110,14 @@ impl Engine {
 
     /// The CRL in the database, if it still holds: made before a restart, or by another server.
     async fn recorded_crl(&self, ca: CaId, head: &CrlHead) -> Result<Option<Arc<PublishedCrl>>, Error> {
-        let (Some(covers), Some(this_update), Some(next_update)) = (head.covers, head.this_update, head.next_update)
+        let (Some(covers), Some(this_update), Some(next_update)) =
+            (head.covers, head.this_update, head.next_update)
         else {
             return Ok(None);
         };
         let Some(der) = self.store.crl_der(ca, head.number).await? else { return Ok(None) };
-        let crl = PublishedCrl { number: head.number, this_update, next_update, der, covers, pem: OnceLock::new() };
+        let crl =
+            PublishedCrl { number: head.number, this_update, next_update, der, covers, pem: OnceLock::new() };
         Ok(crl.is_current(head, self.now()).then(|| Arc::new(crl)))
     }
 
@@ -129,7 +131,8 @@ impl Engine {
         let next_update = this_update.plus_seconds(LIFETIME_SECONDS);
         // A revoked certificate stays until it is on a CRL that was made after its end: RFC 5280 section 3.3.
         let ended_before = this_update.plus_seconds(-LIFETIME_SECONDS);
-        let mut builder = CrlBuilder::new(signer.certificate(), number, this_update.into(), next_update.into());
+        let mut builder =
+            CrlBuilder::new(signer.certificate(), number, this_update.into(), next_update.into());
         let mut after = 0;
         loop {
             let page = self.store.crl_entries(ca, after, covers, ended_before, PAGE).await?;
@@ -155,7 +158,14 @@ impl Engine {
         if !self.store.record_crl(row).await? {
             return Ok(None);
         }
-        Ok(Some(Arc::new(PublishedCrl { number, this_update, next_update, der, covers, pem: OnceLock::new() })))
+        Ok(Some(Arc::new(PublishedCrl {
+            number,
+            this_update,
+            next_update,
+            der,
+            covers,
+            pem: OnceLock::new(),
+        })))
     }
 }
 

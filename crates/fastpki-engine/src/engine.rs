@@ -116,6 +116,13 @@ impl Engine {
         self.clock.now()
     }
 
+    /// A new id for a request, 64 random bits in hex.
+    pub fn new_request_id(&self) -> String {
+        let mut random = [0; 8];
+        self.entropy.fill(&mut random);
+        format!("{:016x}", u64::from_be_bytes(random))
+    }
+
     /// Whether the database answers and private keys can be read.
     pub async fn check_ready(&self) -> Result<(), Error> {
         self.store.ping().await?;

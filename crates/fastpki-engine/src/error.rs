@@ -36,7 +36,9 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Duplicate(Unique::Username) => Self::Invalid("this username is taken: choose another".into()),
+            StoreError::Duplicate(Unique::Username) => {
+                Self::Invalid("this username is taken: choose another".into())
+            }
             StoreError::Duplicate(Unique::Email) => Self::Invalid("this e-mail address is taken".into()),
             StoreError::Duplicate(Unique::OrganizationName) => {
                 Self::Invalid("an organization with this name exists: choose another name".into())
@@ -50,9 +52,9 @@ impl From<StoreError> for Error {
             StoreError::HasChildren => {
                 Self::Conflict("this CA has intermediate CAs below it: delete those first".into())
             }
-            StoreError::NotFirstUser => {
-                Self::Forbidden("there are users already: sign in as an admin or a superuser to create more".into())
-            }
+            StoreError::NotFirstUser => Self::Forbidden(
+                "there are users already: sign in as an admin or a superuser to create more".into(),
+            ),
         }
     }
 }

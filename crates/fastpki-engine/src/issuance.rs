@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fastpki_store::NewCertificate;
 use fastpki_types::{
-    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType, CsrSign,
-    KeyType, PrivateKeyPem, Timestamp,
+    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType,
+    CsrSign, KeyType, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
     Csr, PrivateKey, Profile, PublicKey, Request, Serial, Urls, Validity, check_chain, intermediate_path_len,
@@ -94,9 +94,9 @@ impl Engine {
                 match (found.pop(), found.is_empty()) {
                     (Some(row), true) => Ok(row),
                     (None, _) => Err(Error::NotFound("CA")),
-                    (Some(_), false) => {
-                        Err(Error::Conflict(format!("there are several CAs with the name '{name}': give ca_id")))
-                    }
+                    (Some(_), false) => Err(Error::Conflict(format!(
+                        "there are several CAs with the name '{name}': give ca_id"
+                    ))),
                 }
             }
             (None, None) => Err(Error::Invalid("say which CA is to sign: give ca_id or ca_name".into())),
@@ -147,7 +147,8 @@ impl Engine {
         base: &str,
     ) -> Result<Issued, Error> {
         let CertificateRow { certificate: old, is_csr_origin } = permit.resource;
-        let issuer = old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
+        let issuer =
+            old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
         let permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
         let csr = match (is_csr_origin, renewal.csr) {
             (true, None) => {
@@ -341,7 +342,9 @@ fn profile(certificate_type: CertificateType, signer: &Signer) -> Result<Profile
 pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> {
     let base = authority.ca.crl_base_url.as_deref().unwrap_or(base).trim_end_matches('/');
     if !base.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::Invalid("the address of the CRL must be ASCII: percent-encode what is not".into()));
+        return Err(Error::Invalid(
+            "the address of the CRL must be ASCII: percent-encode what is not".into(),
+        ));
     }
     let slug = slug(&authority.ca.name, CaId(authority.ca.id.0)).in_url();
     Ok(Urls { crl: format!("{base}/crl/{slug}"), ca: format!("{base}/ca/{slug}.crt") })

@@ -20,12 +20,18 @@ impl Lanes {
     }
 
     /// Signing, verifying, encoding: below ten milliseconds.
-    pub(crate) async fn fast<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub(crate) async fn fast<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         run(&self.fast, work).await
     }
 
     /// Making keys, hashing passwords: up to seconds.
-    pub(crate) async fn slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    pub(crate) async fn slow<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         run(&self.slow, work).await
     }
 }

@@ -23,7 +23,9 @@ mod subject;
 
 pub use authorities::AuthorityPage;
 pub use caller::{Caller, PrincipalId};
-pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, new_encryption_key, new_secret_key};
+pub use clock::{
+    Clock, Entropy, ManualClock, SystemClock, SystemEntropy, new_encryption_key, new_secret_key,
+};
 pub use crl::PublishedCrl;
 pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
@@ -33,7 +35,7 @@ pub use fastpki_store::{
 };
 pub use issuance::Issued;
 pub use permissions::{
-    Act, Action, CreateCa, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization, Owned, Ownership, Permit,
-    Read, Revoke,
+    Act, Action, CreateCa, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization, Owned, Ownership,
+    Permit, Read, Revoke,
 };
 pub use slug::{Slug, slug};

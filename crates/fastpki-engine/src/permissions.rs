@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 
 use fastpki_store::{AuthorityRow, CertificateRow, NewAudit, Visible};
-use fastpki_types::{AuditAction, OrganizationId, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole};
+use fastpki_types::{
+    AuditAction, OrganizationId, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
+};
 
 use crate::{Caller, Error, PrincipalId};
 
@@ -194,7 +196,9 @@ impl Caller {
                     return Err(Error::Forbidden("admins create users of the role 'user' only".into()));
                 }
                 if *new.organization_id.get_or_insert(own) != own {
-                    return Err(Error::Forbidden("admins create users in their own organization only".into()));
+                    return Err(Error::Forbidden(
+                        "admins create users in their own organization only".into(),
+                    ));
                 }
                 Ok(self.granted(new))
             }
@@ -204,12 +208,17 @@ impl Caller {
 
     /// Whether the caller may list all users: superusers only.
     pub fn check_list_users(&self) -> Result<(), Error> {
-        if self.is_superuser() { Ok(()) } else { Err(Error::Forbidden("only superusers list all users".into())) }
+        if self.is_superuser() {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("only superusers list all users".into()))
+        }
     }
 
     /// Whether the caller may see this user: oneself, an admin of the same organization, a superuser.
     pub fn check_see_user(&self, user: &User) -> Result<(), Error> {
-        let same_organization = user.organization_id.is_some() && user.organization_id == self.organization_id;
+        let same_organization =
+            user.organization_id.is_some() && user.organization_id == self.organization_id;
         let visible = self.is_superuser()
             || self.user_id() == Some(user.id)
             || (self.role == UserRole::Admin && same_organization);
@@ -238,7 +247,9 @@ impl Caller {
     fn granted<A, R>(&self, resource: R) -> Permit<A, R> {
         let actor = match self.id {
             PrincipalId::User(id) => Actor { user: Some((id, self.name.clone())), service_account: None },
-            PrincipalId::ServiceAccount(id) => Actor { user: None, service_account: Some((id, self.name.clone())) },
+            PrincipalId::ServiceAccount(id) => {
+                Actor { user: None, service_account: Some((id, self.name.clone())) }
+            }
         };
         Permit { resource, actor, action: PhantomData }
     }
@@ -296,7 +307,9 @@ fn forbidden(action: Action) -> Error {
         Action::CreateCa => "you may not create CAs here: ask an admin for can_create_ca",
         Action::CreateCert => "you may not have certificates issued here: ask an admin for can_create_cert",
         Action::RevokeCert => "you may not revoke certificates here: ask an admin for can_revoke_cert",
-        Action::ExportPrivateKey => "you may not read private keys here: ask an admin for can_export_private_key",
+        Action::ExportPrivateKey => {
+            "you may not read private keys here: ask an admin for can_export_private_key"
+        }
         Action::DeleteCa => "you may not delete CAs here: ask an admin for can_delete_ca",
     };
     Error::Forbidden(text.into())

@@ -155,7 +155,12 @@ impl Claims {
 }
 
 impl Tokens {
-    pub(crate) fn new(secret: &str, algorithm: JwtAlgorithm, access_minutes: u32, refresh_minutes: u32) -> Self {
+    pub(crate) fn new(
+        secret: &str,
+        algorithm: JwtAlgorithm,
+        access_minutes: u32,
+        refresh_minutes: u32,
+    ) -> Self {
         let algorithm = match algorithm {
             JwtAlgorithm::Hs256 => Algorithm::HS256,
             JwtAlgorithm::Hs384 => Algorithm::HS384,

@@ -52,7 +52,10 @@ impl Subject {
     }
 
     /// The predecessor's, to the byte.
-    pub(crate) fn inherited(profile: Profile, predecessor: &fastpki_x509::Certificate) -> Result<Self, Error> {
+    pub(crate) fn inherited(
+        profile: Profile,
+        predecessor: &fastpki_x509::Certificate,
+    ) -> Result<Self, Error> {
         let name = predecessor.subject().clone();
         let common_name = first_common_name(&name)?;
         let sans = if profile.is_ca() { Vec::new() } else { predecessor.sans()? };
@@ -76,7 +79,9 @@ fn check_common_name(name: &Name, common_name: &str) -> Result<(), Error> {
 
 fn first_common_name(name: &Name) -> Result<String, Error> {
     name.common_names().into_iter().next().ok_or_else(|| {
-        Error::Invalid("there is no common name in the subject: give common_name, or a subject with CN=".into())
+        Error::Invalid(
+            "there is no common name in the subject: give common_name, or a subject with CN=".into(),
+        )
     })
 }
 

@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The REST API and the public downloads: routes, extraction, status codes, headers.
+//!
+//! This crate has neither the store nor the X.509 code among its dependencies: it cannot run SQL and
+//! it cannot sign.
+
+mod api;
+mod error;
+mod extract;
+mod fields;
+mod listing;
+mod proxy;
+mod public;
+mod rate_limit;
+mod request_log;
+mod router;
+mod serve;
+pub mod settings;
+mod start;
+mod state;
+
+pub use router::router;
+pub use serve::{Running, serve};
+pub use start::{StartError, engine_config};
+pub use state::{AppState, WebSettings};

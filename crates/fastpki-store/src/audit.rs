@@ -99,7 +99,11 @@ impl Store {
 }
 
 /// Writes an entry within a change.
-pub(crate) async fn record(tx: &mut Tx, audit: &NewAudit, resource_id: Option<i32>) -> Result<(), StoreError> {
+pub(crate) async fn record(
+    tx: &mut Tx,
+    audit: &NewAudit,
+    resource_id: Option<i32>,
+) -> Result<(), StoreError> {
     let id = tx.next_id(Table::AuditLogs).await?;
     let username = audit.user.as_ref().map(|(_, name)| name.as_str()).or(audit.username.as_deref());
     tx.execute(

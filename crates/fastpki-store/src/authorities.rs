@@ -171,7 +171,8 @@ impl Store {
                 Box::pin(async move {
                     let mut values: Vec<Value> = vec![after.into(), limit.into(), skip.into()];
                     let condition = visible.condition("a", &mut values);
-                    let head = select_authorities!("authorities", "FROM certificate_authorities a WHERE a.id > $1");
+                    let head =
+                        select_authorities!("authorities", "FROM certificate_authorities a WHERE a.id > $1");
                     let sql = format!("{head}{condition} ORDER BY a.id LIMIT $2 OFFSET $3");
                     tx.rows(&sql, &values).await?.into_iter().map(authority_row).collect()
                 })
@@ -214,7 +215,8 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
-                    let children = "/* child */ SELECT id FROM certificate_authorities WHERE parent_ca_id = $1 LIMIT 1";
+                    let children =
+                        "/* child */ SELECT id FROM certificate_authorities WHERE parent_ca_id = $1 LIMIT 1";
                     if tx.row(children, &[id.into()]).await?.is_some() {
                         return Err(StoreError::HasChildren);
                     }
@@ -236,7 +238,11 @@ impl Store {
             .await
     }
 
-    async fn many_authorities(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<AuthorityRow>, StoreError> {
+    async fn many_authorities(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<AuthorityRow>, StoreError> {
         self.db
             .read(move |tx| {
                 Box::pin(async move { tx.rows(sql, &values).await?.into_iter().map(authority_row).collect() })

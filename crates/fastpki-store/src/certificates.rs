@@ -280,7 +280,8 @@ impl CertificateFilter {
         let mut only = |condition: &str, value: Value| {
             if !matches!(value, Value::Null) {
                 values.push(value);
-                conditions.push_str(&format!(" AND {}", condition.replace('?', &format!("${}", values.len()))));
+                conditions
+                    .push_str(&format!(" AND {}", condition.replace('?', &format!("${}", values.len()))));
             }
         };
         only("c.issuer_id = ?", self.issuer.into());
@@ -326,7 +327,12 @@ async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     .map(drop)
 }
 
-async fn insert(tx: &mut Tx, id: CertificateId, new: &NewCertificate, now: Timestamp) -> Result<(), StoreError> {
+async fn insert(
+    tx: &mut Tx,
+    id: CertificateId,
+    new: &NewCertificate,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
         "/* create_certificate */
          INSERT INTO certificates

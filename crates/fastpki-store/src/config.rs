@@ -17,7 +17,7 @@ pub enum DatabaseConfig {
         url: Zeroizing<String>,
         /// Whether the connection is encrypted, and what of the server's certificate is checked.
         tls: TlsMode,
-        /// PEM file of the certificates to trust.
+        /// PEM file of the certificates to trust; `None` is the system's own.
         root_cert: Option<PathBuf>,
     },
 }
@@ -29,7 +29,7 @@ pub enum TlsMode {
     Disable,
     /// Encrypted where the server can.
     Prefer,
-    /// Encrypted; whoever answers is taken for the server, unless a root certificate is given.
+    /// Encrypted; whoever answers is taken for the server.
     Require,
     /// Encrypted; the server's certificate must come from a trusted root.
     VerifyCa,

@@ -81,7 +81,8 @@ impl Store {
     /// The latest CRL of a CA, if it still has this number.
     pub async fn crl_der(&self, ca: CaId, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let sql = "/* crl_der */ SELECT der FROM fastpki_crls WHERE ca_id = $1 AND number = $2 AND der IS NOT NULL";
+        let sql =
+            "/* crl_der */ SELECT der FROM fastpki_crls WHERE ca_id = $1 AND number = $2 AND der IS NOT NULL";
         self.db
             .read(move |tx| {
                 Box::pin(async move {
@@ -169,7 +170,8 @@ impl Store {
 
     /// Whether a CA has revoked this serial number.
     pub async fn is_revoked(&self, ca: CaId, serial_number: String) -> Result<bool, StoreError> {
-        let sql = "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND ca_id = $2 LIMIT 1";
+        let sql =
+            "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND ca_id = $2 LIMIT 1";
         self.db
             .read(move |tx| {
                 Box::pin(async move { Ok(tx.row(sql, &[serial_number.into(), ca.into()]).await?.is_some()) })

@@ -86,10 +86,11 @@ async fn inherited(tx: &mut Tx, now: Timestamp) -> Result<i32, StoreError> {
         present += usize::from(has_table(tx, table).await?);
     }
     if has_table(tx, "alembic_version").await? {
-        let stamp: Option<String> = match tx.row("/* stamp */ SELECT version_num FROM alembic_version", &[]).await? {
-            Some(mut row) => row.next()?,
-            None => None,
-        };
+        let stamp: Option<String> =
+            match tx.row("/* stamp */ SELECT version_num FROM alembic_version", &[]).await? {
+                Some(mut row) => row.next()?,
+                None => None,
+            };
         if stamp.as_deref() != Some(ALEMBIC_HEAD) {
             return Err(StoreError::Unusable(format!(
                 "the database is at revision {} of FastPKI, not at that of 0.4.0 ({ALEMBIC_HEAD}): start FastPKI 0.4.0 on it once, which brings it there, and then this program",
@@ -101,7 +102,8 @@ async fn inherited(tx: &mut Tx, now: Timestamp) -> Result<i32, StoreError> {
     }
     if present < OLD_TABLES.len() {
         return Err(StoreError::Unusable(
-            "the database has other tables than FastPKI 0.4.0 has: give this program a database of its own".into(),
+            "the database has other tables than FastPKI 0.4.0 has: give this program a database of its own"
+                .into(),
         ));
     }
     record(tx, &MIGRATIONS[0], now).await?;

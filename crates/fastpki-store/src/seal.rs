@@ -39,10 +39,14 @@ impl std::fmt::Display for KeyOwner {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It is encrypted, and no key is set.
-    #[error("the private key of {0} is encrypted, but PRIVATE_KEY_ENCRYPTION_KEY is not set: set it to the key it was encrypted with")]
+    #[error(
+        "the private key of {0} is encrypted, but PRIVATE_KEY_ENCRYPTION_KEY is not set: set it to the key it was encrypted with"
+    )]
     NoKey(KeyOwner),
     /// It is encrypted under another key, or was changed.
-    #[error("the private key of {0} cannot be decrypted with PRIVATE_KEY_ENCRYPTION_KEY: it was encrypted with another key, or was changed since")]
+    #[error(
+        "the private key of {0} cannot be decrypted with PRIVATE_KEY_ENCRYPTION_KEY: it was encrypted with another key, or was changed since"
+    )]
     WrongKey(KeyOwner),
 }
 
@@ -67,7 +71,11 @@ impl Seal {
     }
 
     /// The key in plaintext.
-    pub fn open(&self, sealed: &SealedKey, owner: impl FnOnce() -> KeyOwner) -> Result<PrivateKeyPem, Unreadable> {
+    pub fn open(
+        &self,
+        sealed: &SealedKey,
+        owner: impl FnOnce() -> KeyOwner,
+    ) -> Result<PrivateKeyPem, Unreadable> {
         if !sealed.is_encrypted() {
             return Ok(PrivateKeyPem::from(sealed.0.clone()));
         }

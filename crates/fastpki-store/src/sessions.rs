@@ -22,7 +22,12 @@ pub struct NewRefreshToken {
 
 impl Store {
     /// Records that somebody signed in, and the refresh token they were given.
-    pub async fn sign_in(&self, token: NewRefreshToken, now: Timestamp, audit: NewAudit) -> Result<(), StoreError> {
+    pub async fn sign_in(
+        &self,
+        token: NewRefreshToken,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {

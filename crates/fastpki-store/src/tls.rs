@@ -21,36 +21,40 @@ pub(crate) fn connector(mode: TlsMode, root_cert: Option<&Path>) -> Result<MakeR
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| StoreError::Database(error.to_string()))?;
-    let config = match (mode, root_cert) {
-        (TlsMode::VerifyFull, Some(file)) => builder.with_root_certificates(roots(file)?),
-        // As libpq: "require" with a root certificate is "verify-ca".
-        (TlsMode::VerifyCa | TlsMode::Require, Some(file)) => {
-            let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(file)?), Arc::clone(&provider))
+    let config = match mode {
+        TlsMode::VerifyFull => builder.with_root_certificates(roots(root_cert)?),
+        TlsMode::VerifyCa => {
+            let roots = Arc::new(roots(root_cert)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
                 .build()
                 .map_err(|error| StoreError::Unusable(format!("sslrootcert: {error}")))?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { chain, provider }))
         }
-        (TlsMode::VerifyCa | TlsMode::VerifyFull, None) => {
-            return Err(StoreError::Unusable(
-                "DATABASE_URL: sslmode verify-ca and verify-full need sslrootcert=FILE, the certificates to trust".into(),
-            ));
-        }
-        (TlsMode::Disable | TlsMode::Prefer | TlsMode::Require, _) => {
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone { provider }))
         }
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, StoreError> {
-    let unusable = |reason: String| StoreError::Unusable(format!("sslrootcert {}: {reason}", file.display()));
+/// The certificates to trust: those of a PEM file, or the system's.
+fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
+    let unusable = |reason: String| StoreError::Unusable(format!("DATABASE_URL: sslrootcert: {reason}"));
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    match file {
+        Some(file) => {
+            let named = |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", file.display()));
+            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| named(&error))? {
+                let certificate = certificate.map_err(|error| named(&error))?;
+                roots.add(certificate).map_err(|error| named(&error))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
     }
     if roots.is_empty() {
-        return Err(unusable("no certificate in it".into()));
+        return Err(unusable("there is no certificate to trust: name a PEM file".into()));
     }
     Ok(roots)
 }

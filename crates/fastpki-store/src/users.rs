@@ -65,7 +65,12 @@ macro_rules! select_users {
 
 impl Store {
     /// Creates a user; the name or the e-mail address may be taken.
-    pub async fn create_user(&self, new: NewUser, now: Timestamp, audit: NewAudit) -> Result<User, StoreError> {
+    pub async fn create_user(
+        &self,
+        new: NewUser,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<User, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
@@ -136,7 +141,9 @@ impl Store {
 
     async fn one_user(&self, sql: &'static str, value: Value) -> Result<Option<UserRow>, StoreError> {
         self.db
-            .read(move |tx| Box::pin(async move { tx.row(sql, &[value]).await?.as_mut().map(user_row).transpose() }))
+            .read(move |tx| {
+                Box::pin(async move { tx.row(sql, &[value]).await?.as_mut().map(user_row).transpose() })
+            })
             .await
     }
 

@@ -91,7 +91,13 @@ pub struct ForeignCa {
 
 impl From<Ca> for ForeignCa {
     fn from(ca: Ca) -> Self {
-        Self { id: Some(ca.id), name: ca.name, certificate: ca.certificate, is_root: ca.is_root, ..Self::default() }
+        Self {
+            id: Some(ca.id),
+            name: ca.name,
+            certificate: ca.certificate,
+            is_root: ca.is_root,
+            ..Self::default()
+        }
     }
 }
 

@@ -29,11 +29,7 @@ fn account(organization_id: Option<OrganizationId>) -> Caller {
 
 /// A resource of an organization, created by somebody else.
 fn of(organization_id: Option<OrganizationId>) -> Ownership {
-    Ownership {
-        organization_id,
-        created_by_user_id: Some(UserId(99)),
-        created_by_service_account_id: None,
-    }
+    Ownership { organization_id, created_by_user_id: Some(UserId(99)), created_by_service_account_id: None }
 }
 
 fn by_user(id: i32, organization_id: Option<OrganizationId>) -> Ownership {
@@ -154,7 +150,9 @@ fn admins_create_plain_users_in_their_own_organization() {
     assert!(admin.permit_create_user(new(Some(UserRole::Admin), OWN)).is_err());
     assert!(user(UserRole::Admin, None).permit_create_user(new(None, None)).is_err());
     assert!(user(UserRole::User, OWN).permit_create_user(new(None, None)).is_err());
-    assert!(user(UserRole::Superuser, None).permit_create_user(new(Some(UserRole::Superuser), OTHER)).is_ok());
+    assert!(
+        user(UserRole::Superuser, None).permit_create_user(new(Some(UserRole::Superuser), OTHER)).is_ok()
+    );
 }
 
 #[test]

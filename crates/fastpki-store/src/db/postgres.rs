@@ -73,7 +73,8 @@ impl Postgres {
             client.end(result.is_ok()).await?;
             result
         });
-        task.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
+        task.await
+            .unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
     }
 
     pub(crate) fn close(&self) {
@@ -134,7 +135,9 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if self.in_transaction && let Some(object) = self.object.take() {
+        if self.in_transaction
+            && let Some(object) = self.object.take()
+        {
             drop(Object::take(object));
         }
     }

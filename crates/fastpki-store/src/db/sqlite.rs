@@ -1,6 +1,8 @@
 //! SQLite: one writer thread that commits in groups, read-only connections for everybody else.
 
 use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -80,6 +82,8 @@ impl Sqlite {
 
     /// Waits for what is queued, then lets go of the file.
     pub(crate) async fn close(&self) {
+        // The last connection to go folds the WAL into the file: let that be the writer.
+        self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let (done, closed) = oneshot::channel();
         if self.writer.send(Order::Close(done)).await.is_ok() {
             let _ = closed.await;
@@ -103,6 +107,7 @@ impl Readers {
 
 fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let opened = (|| {
+        make_private(path);
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -122,9 +127,17 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     })
 }
 
+/// A new database is its owner's alone: it may hold private keys in plaintext. SQLite gives its WAL the
+/// same mode. A file that is there keeps what its operator gave it; one that cannot be made is SQLite's to report.
+fn make_private(path: &Path) {
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+}
+
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -188,7 +201,9 @@ where
 fn poll_once<T>(mut work: Work<'_, T>) -> Result<T, StoreError> {
     match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
-        Poll::Pending => Err(StoreError::Database("a unit of work waited for something outside of it".into())),
+        Poll::Pending => {
+            Err(StoreError::Database("a unit of work waited for something outside of it".into()))
+        }
     }
 }
 
@@ -199,8 +214,9 @@ pub(super) fn rows(connection: &mut Connection, sql: &str, values: &[Value]) -> 
     let mut rows = statement.raw_query();
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let values: Result<Vec<Value>, _> =
-            (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column).map(Value::from)).collect();
+        let values: Result<Vec<Value>, _> = (0..columns)
+            .map(|column| row.get::<_, rusqlite::types::Value>(column).map(Value::from))
+            .collect();
         all.push(Row::new(values?));
     }
     Ok(all)
@@ -216,9 +232,9 @@ fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), StoreErro
     for (index, value) in values.iter().enumerate() {
         // "$3" is a name to SQLite: its place is where it first stood in the statement.
         let name = format!("${}", index + 1);
-        let place = statement.parameter_index(&name)?.ok_or_else(|| {
-            StoreError::Database(format!("the statement has no {name}"))
-        })?;
+        let place = statement
+            .parameter_index(&name)?
+            .ok_or_else(|| StoreError::Database(format!("the statement has no {name}")))?;
         statement.raw_bind_parameter(place, value)?;
     }
     Ok(())

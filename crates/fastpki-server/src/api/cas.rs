@@ -1,0 +1,189 @@
+//! Certificate authorities.
+
+use axum::{
+    Json, Router,
+    extract::{OriginalUri, State},
+    http::StatusCode,
+    response::Response,
+    routing::get,
+};
+use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
+use fastpki_types::{Ca, CaCreate, CaDetail, CaId, ChainLink, KeyType};
+
+use super::{MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT};
+use crate::{
+    error::ApiError,
+    extract::{BaseUrl, Body, PathId, Query, Signed},
+    fields::{Fields, FromFields, Text},
+    listing::{self, Item, Page},
+    state::AppState,
+};
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/cas/", get(list).post(create))
+        .route("/cas", get(list).post(create))
+        .route("/cas/{ca_id}", get(show).delete(delete))
+        .route("/cas/{ca_id}/private-key", get(private_key))
+        .route("/cas/{ca_id}/chain", get(chain))
+        .route("/cas/{ca_id}/children", get(children))
+}
+
+impl FromFields for CaCreate {
+    fn from_fields(fields: &mut Fields) -> Self {
+        let (key_type, key_size) = key(fields);
+        Self {
+            name: fields.text("name", Text::line(MAX_NAME)),
+            description: fields.optional_text("description", Text::lines(MAX_TEXT)),
+            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            key_type,
+            key_size,
+            valid_days: fields.optional_count("valid_days", MAX_DAYS),
+            parent_ca_id: fields.optional_id("parent_ca_id", CaId),
+            path_length: fields
+                .optional_number("path_length", 0, u8::MAX.into())
+                .and_then(|number| u8::try_from(number).ok()),
+            allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
+            crl_base_url: crl_base_url(fields),
+        }
+    }
+}
+
+/// The family and the size of a key, which must go together.
+pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
+    let key_type: Option<KeyType> = fields.optional_choice("key_type");
+    let key_size = fields.optional_count("key_size", u32::MAX);
+    let sizes: &[u32] = match key_type.unwrap_or(KeyType::Rsa) {
+        KeyType::Rsa => &[2048, 3072, 4096, 8192],
+        KeyType::Ec => &[256, 384],
+        KeyType::Ed25519 => &[256],
+    };
+    if key_size.is_some_and(|size| size != 0 && !sizes.contains(&size)) {
+        let names: Vec<String> = sizes.iter().map(u32::to_string).collect();
+        let msg = format!("for {} should be {}", key_type.unwrap_or(KeyType::Rsa), names.join(", "));
+        fields.note("key_size", "value_error", msg);
+    }
+    (key_type, key_size)
+}
+
+fn crl_base_url(fields: &mut Fields) -> Option<String> {
+    let url = fields.optional_text("crl_base_url", Text::line(MAX_URL))?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let fits = rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && !rest.starts_with('/')
+            && url.bytes().all(|b| b.is_ascii_graphic())
+            && !url.contains(['?', '#'])
+    });
+    if !fits {
+        let msg = "should be an http:// or https:// address without query and fragment";
+        fields.note("crl_base_url", "url_parsing", msg.into());
+    }
+    Some(url)
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    BaseUrl(base): BaseUrl,
+    Body(new): Body<CaCreate>,
+) -> Result<(StatusCode, Json<CaDetail>), ApiError> {
+    let engine = &state.engine;
+    let home = caller.permit_create_ca()?;
+    let (row, private_key) = match new.parent_ca_id {
+        None => engine.create_root(home, new).await?,
+        Some(parent) => {
+            let parent = match engine.authority(parent).await {
+                Err(Error::NotFound(_)) => {
+                    return Err(Error::Invalid(format!("there is no CA {parent}")).into());
+                }
+                found => found?,
+            };
+            let parent = caller.permit::<CreateCa, _>(parent)?;
+            engine.create_intermediate(home, parent, new, &base).await?
+        }
+    };
+    Ok((StatusCode::CREATED, Json(CaDetail { ca: row.ca, private_key })))
+}
+
+impl Item for Ca {
+    fn id(&self) -> i32 {
+        self.id.0
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    OriginalUri(uri): OriginalUri,
+    Query(page): Query<Page>,
+) -> Result<Response, ApiError> {
+    let total = state.engine.count_authorities(&caller).await?;
+    listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
+        let (engine, caller) = (state.engine.clone(), caller.clone());
+        async move {
+            let page = AuthorityPage { after: CaId(after), skip, limit };
+            let rows = engine.authorities(&caller, page).await?;
+            Ok(rows.into_iter().map(|row| row.ca).collect())
+        }
+    })
+    .await
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+) -> Result<Json<Ca>, ApiError> {
+    let row = state.engine.authority(id).await?;
+    caller.permit::<Read, _>(row.clone())?;
+    Ok(Json(row.ca))
+}
+
+async fn private_key(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+) -> Result<Json<CaDetail>, ApiError> {
+    let permit = caller.permit::<ExportKey, _>(state.engine.authority(id).await?)?;
+    let (row, private_key) = state.engine.export_authority_key(permit).await?;
+    Ok(Json(CaDetail { ca: row.ca, private_key }))
+}
+
+/// From this CA to its root. Of a foreign parent only what its certificate says in public.
+async fn chain(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+) -> Result<Json<Vec<ChainLink>>, ApiError> {
+    caller.permit::<Read, _>(state.engine.authority(id).await?)?;
+    let chain = state.engine.chain(id).await?;
+    let link = |row: AuthorityRow| match caller.may_read(&row) {
+        true => ChainLink::Visible(row.ca),
+        false => ChainLink::Foreign(row.ca.into()),
+    };
+    Ok(Json(chain.into_iter().map(link).collect()))
+}
+
+async fn children(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+) -> Result<Json<Vec<Ca>>, ApiError> {
+    caller.permit::<Read, _>(state.engine.authority(id).await?)?;
+    let children = state.engine.children(&caller, id).await?;
+    Ok(Json(children.into_iter().map(|row| row.ca).collect()))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+) -> Result<StatusCode, ApiError> {
+    let permit = caller.permit::<DeleteCa, _>(state.engine.authority(id).await?)?;
+    state.engine.delete_authority(permit).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Characters of an address that goes into certificates.
+const MAX_URL: usize = 1024;

@@ -1,0 +1,238 @@
+//! Certificates.
+
+use axum::{
+    Json, Router,
+    extract::{OriginalUri, State},
+    http::StatusCode,
+    response::Response,
+    routing::{get, post},
+};
+use fastpki_engine::{CertificateFilter, Error, ExportKey, Issue, Issued, Read, Revoke, Visible};
+use fastpki_types::{
+    CaId, Certificate, CertificateCreate, CertificateDetail, CertificateId, CertificateRenew,
+    CertificateRevoke, CertificateStatus, CertificateType, CsrSign, Timestamp,
+};
+
+use super::{MAX_DAYS, MAX_DN, MAX_NAME, cas::key};
+use crate::{
+    error::ApiError,
+    extract::{BaseUrl, Body, PathId, Query, Signed},
+    fields::{Fields, FromFields, Text},
+    listing::{self, Item, Page},
+    state::AppState,
+};
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/certificates/", get(list).post(create))
+        .route("/certificates", get(list).post(create))
+        .route("/certificates/sign-csr", post(sign_csr))
+        .route("/certificates/{cert_id}", get(show))
+        .route("/certificates/{cert_id}/private-key", get(private_key))
+        .route("/certificates/{cert_id}/revoke", post(revoke))
+        .route("/certificates/{cert_id}/renew", post(renew))
+}
+
+/// The CA that a certificate is asked of.
+struct Issuer(Option<CaId>);
+
+impl FromFields for Issuer {
+    fn from_fields(fields: &mut Fields) -> Self {
+        let ca = fields.optional_id("ca_id", CaId);
+        if ca.is_none() {
+            fields.note("ca_id", "missing", "is required".into());
+        }
+        Self(ca)
+    }
+}
+
+impl FromFields for CertificateCreate {
+    fn from_fields(fields: &mut Fields) -> Self {
+        let (key_type, key_size) = key(fields);
+        Self {
+            common_name: fields.text("common_name", Text::line(MAX_NAME)),
+            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            certificate_type: fields.choice("certificate_type"),
+            key_type,
+            key_size,
+            valid_days: fields.optional_count("valid_days", MAX_DAYS),
+            include_private_key: fields.optional_flag("include_private_key").unwrap_or(true),
+            sans: fields.sans(),
+        }
+    }
+}
+
+impl FromFields for CsrSign {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            csr: fields.text("csr", Text::lines(MAX_CSR)),
+            ca_id: fields.optional_id("ca_id", CaId),
+            ca_name: fields.optional_text("ca_name", Text::line(MAX_NAME)),
+            certificate_type: fields.choice("certificate_type"),
+            valid_days: fields.optional_count("valid_days", MAX_DAYS),
+            common_name: fields.optional_text("common_name", Text::line(MAX_NAME)),
+            subject_dn: fields.optional_text("subject_dn", Text::line(MAX_DN)),
+            sans: fields.sans(),
+        }
+    }
+}
+
+impl FromFields for CertificateRevoke {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { reason: fields.optional_text("reason", Text::line(MAX_NAME)) }
+    }
+}
+
+impl FromFields for CertificateRenew {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self { csr: fields.optional_text("csr", Text::lines(MAX_CSR)) }
+    }
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    BaseUrl(base): BaseUrl,
+    Query(Issuer(issuer)): Query<Issuer>,
+    Body(new): Body<CertificateCreate>,
+) -> Result<(StatusCode, Json<CertificateDetail>), ApiError> {
+    let issuer = state.engine.authority(issuer.ok_or(Error::NotFound("CA"))?).await?;
+    let permit = caller.permit::<Issue, _>(issuer)?;
+    let issued = state.engine.issue(permit, &caller, new, &base).await?;
+    Ok((StatusCode::CREATED, Json(detail(issued))))
+}
+
+async fn sign_csr(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    BaseUrl(base): BaseUrl,
+    Body(new): Body<CsrSign>,
+) -> Result<(StatusCode, Json<Certificate>), ApiError> {
+    let issuer = state.engine.authority_for_csr(&caller, &new).await?;
+    let permit = caller.permit::<Issue, _>(issuer)?;
+    let issued = state.engine.sign_csr(permit, &caller, new, &base).await?;
+    Ok((StatusCode::CREATED, Json(issued.certificate)))
+}
+
+async fn renew(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    BaseUrl(base): BaseUrl,
+    PathId(id): PathId<CertificateId>,
+    Body(renewal): Body<CertificateRenew>,
+) -> Result<(StatusCode, Json<CertificateDetail>), ApiError> {
+    let permit = caller.permit::<Issue, _>(state.engine.certificate(id).await?)?;
+    let issued = state.engine.renew(permit, &caller, renewal, &base).await?;
+    Ok((StatusCode::CREATED, Json(detail(issued))))
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CertificateId>,
+) -> Result<Json<Certificate>, ApiError> {
+    let row = state.engine.certificate(id).await?;
+    caller.permit::<Read, _>(row.clone())?;
+    Ok(Json(row.certificate))
+}
+
+async fn private_key(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CertificateId>,
+) -> Result<Json<CertificateDetail>, ApiError> {
+    let permit = caller.permit::<ExportKey, _>(state.engine.certificate(id).await?)?;
+    let (row, private_key) = state.engine.export_certificate_key(permit).await?;
+    Ok(Json(CertificateDetail { certificate: row.certificate, private_key }))
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CertificateId>,
+    Body(body): Body<CertificateRevoke>,
+) -> Result<Json<Certificate>, ApiError> {
+    let permit = caller.permit::<Revoke, _>(state.engine.certificate(id).await?)?;
+    Ok(Json(state.engine.revoke(permit, body.reason).await?.certificate))
+}
+
+/// Which certificates a list is to have.
+struct ListQuery {
+    page: Page,
+    ca_id: Option<CaId>,
+    status: Option<CertificateStatus>,
+    certificate_type: Option<CertificateType>,
+    common_name: Option<String>,
+    serial_number: Option<String>,
+    expires_before: Option<Timestamp>,
+    expires_after: Option<Timestamp>,
+}
+
+impl FromFields for ListQuery {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            page: Page::from_fields(fields),
+            ca_id: fields.optional_id("ca_id", CaId),
+            status: fields.optional_choice("status"),
+            certificate_type: fields.optional_choice("certificate_type"),
+            common_name: fields.optional_text("common_name", Text::line(MAX_NAME)),
+            serial_number: fields.optional_text("serial_number", Text::line(MAX_NAME)),
+            expires_before: fields.optional_time("expires_before"),
+            expires_after: fields.optional_time("expires_after"),
+        }
+    }
+}
+
+impl ListQuery {
+    fn filter(self, visible: Visible, now: Timestamp) -> CertificateFilter {
+        CertificateFilter {
+            visible,
+            issuer: self.ca_id,
+            status: self.status.map(|status| (status, now)),
+            certificate_type: self.certificate_type,
+            common_name: self.common_name,
+            serial_number: self.serial_number.map(|text| normal_serial(&text)),
+            expires_before: self.expires_before,
+            expires_after: self.expires_after,
+        }
+    }
+}
+
+/// A serial number as it is stored, however a tool prints it: `0A:1B`, `0x0a1b`, `A1B`.
+fn normal_serial(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let digits: String = text.trim_start_matches("0x").chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    digits.trim_start_matches('0').to_owned()
+}
+
+impl Item for Certificate {
+    fn id(&self) -> i32 {
+        self.id.0
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    let page = query.page;
+    let filter = query.filter(caller.visible(), state.engine.now());
+    let total = state.engine.count_certificates(filter.clone()).await?;
+    listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
+        let (engine, filter) = (state.engine.clone(), filter.clone());
+        async move {
+            let rows = engine.certificates(filter, CertificateId(after), skip, limit).await?;
+            Ok(rows.into_iter().map(|row| row.certificate).collect())
+        }
+    })
+    .await
+}
+
+fn detail(issued: Issued) -> CertificateDetail {
+    CertificateDetail { certificate: issued.certificate, private_key: issued.private_key }
+}
+
+/// Characters of a CSR: one with 1,000 alternative names has 40,000.
+const MAX_CSR: usize = 64 * 1024;

@@ -1,0 +1,89 @@
+//! Errors as clients see them. The only place that knows which is which status.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fastpki_engine::Error;
+use fastpki_types::ValidationProblem;
+use serde_json::{Value, json};
+
+/// Why a request was not served.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The engine did not do it.
+    Engine(Error),
+    /// The request does not validate; every problem.
+    Unprocessable(Vec<ValidationProblem>),
+    /// The body is larger than any legitimate one.
+    TooLarge {
+        /// Bytes that are accepted.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    TooSlow,
+    /// The client has tried too often.
+    TooManyRequests {
+        /// Seconds after which to try again.
+        retry_after: u64,
+    },
+    /// There is no such page.
+    NoSuchRoute,
+    /// The page knows no such method.
+    NoSuchMethod,
+}
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, detail) = match self {
+            Self::Engine(error) => engine(error),
+            Self::Unprocessable(problems) => (StatusCode::UNPROCESSABLE_ENTITY, json!(problems)),
+            Self::TooLarge { limit } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, json!(format!("the body is larger than {limit} bytes")))
+            }
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, json!("the body did not arrive in time")),
+            Self::TooManyRequests { retry_after } => {
+                let detail = format!("too many attempts from your address: try again in {retry_after} s");
+                let mut response =
+                    (StatusCode::TOO_MANY_REQUESTS, Json(json!({ "detail": detail }))).into_response();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+                return response;
+            }
+            Self::NoSuchRoute => (StatusCode::NOT_FOUND, json!("there is nothing here")),
+            Self::NoSuchMethod => {
+                (StatusCode::METHOD_NOT_ALLOWED, json!("this method is not for this address"))
+            }
+        };
+        let mut response = (status, Json(json!({ "detail": detail }))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+fn engine(error: Error) -> (StatusCode, Value) {
+    match error {
+        Error::Unauthenticated(text) => (StatusCode::UNAUTHORIZED, json!(text)),
+        Error::Forbidden(text) => (StatusCode::FORBIDDEN, json!(text)),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, json!(error.to_string())),
+        Error::Invalid(text) => (StatusCode::BAD_REQUEST, json!(text)),
+        Error::Coded { code, message } => {
+            (StatusCode::BAD_REQUEST, json!({ "code": code, "message": message }))
+        }
+        Error::Conflict(text) => (StatusCode::CONFLICT, json!(text)),
+        Error::Internal(text) => {
+            // The span of the request carries its id; the client gets that id and no inside.
+            tracing::error!(error = %text, "internal error");
+            let detail = "internal error: the server's log has more under this answer's X-Request-Id";
+            (StatusCode::INTERNAL_SERVER_ERROR, json!(detail))
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What handlers take out of requests.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{header, request::Parts},
+};
+use fastpki_engine::{Caller, Error};
+use fastpki_types::{CaId, CertificateId, Location, UserId, ValidationProblem};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::ApiError,
+    fields::{Fields, FromFields},
+    proxy,
+    request_log::Principal,
+    state::AppState,
+};
+
+/// Whoever has signed in: a user or a service account.
+pub(crate) struct Signed(pub(crate) Caller);
+
+impl FromRequestParts<AppState> for Signed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        match MaybeSigned::from_request_parts(parts, state).await? {
+            MaybeSigned(Some(caller)) => Ok(Self(caller)),
+            MaybeSigned(None) => {
+                Err(Error::Unauthenticated("not signed in: send Authorization: Bearer").into())
+            }
+        }
+    }
+}
+
+/// Whoever has signed in, or nobody. A token that is there must be good.
+pub(crate) struct MaybeSigned(pub(crate) Option<Caller>);
+
+impl FromRequestParts<AppState> for MaybeSigned {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
+        let bearer = value.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let bearer =
+            bearer.ok_or(Error::Unauthenticated("the Authorization header is not 'Bearer' and a token"))?;
+        let caller = state.engine.authenticate(bearer).await?;
+        if let Some(principal) = parts.extensions.get::<Principal>() {
+            principal.set(&caller);
+        }
+        Ok(Self(Some(caller)))
+    }
+}
+
+/// A user who has signed in. Service accounts are turned away.
+pub(crate) struct SignedUser(pub(crate) Caller);
+
+impl FromRequestParts<AppState> for SignedUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Signed(caller) = Signed::from_request_parts(parts, state).await?;
+        match caller.user_id() {
+            Some(_) => Ok(Self(caller)),
+            None => Err(Error::Unauthenticated("this is for users, not for service accounts").into()),
+        }
+    }
+}
+
+/// The id in the path.
+pub(crate) struct PathId<T>(pub(crate) T);
+
+impl<T: From<PathInt>> FromRequestParts<AppState> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let params =
+            RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NoSuchRoute)?;
+        let (name, text) = params.iter().next().ok_or(ApiError::NoSuchRoute)?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let loc = vec![Location::Field("path".into()), Location::Field(name.into())];
+            let msg = "should be a whole number".into();
+            return Err(ApiError::Unprocessable(vec![ValidationProblem {
+                kind: "int_parsing".into(),
+                loc,
+                msg,
+            }]));
+        }
+        // No row has a negative id: what does not fit is not there.
+        Ok(Self(PathInt(text.parse().unwrap_or(-1)).into()))
+    }
+}
+
+/// A number in a path that becomes an id.
+pub(crate) struct PathInt(i32);
+
+impl From<PathInt> for CaId {
+    fn from(PathInt(id): PathInt) -> Self {
+        Self(id)
+    }
+}
+
+impl From<PathInt> for CertificateId {
+    fn from(PathInt(id): PathInt) -> Self {
+        Self(id)
+    }
+}
+
+impl From<PathInt> for UserId {
+    fn from(PathInt(id): PathInt) -> Self {
+        Self(id)
+    }
+}
+
+/// The query string, read field by field.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: FromFields> FromRequestParts<AppState> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let object = pairs(parts.uri.query().unwrap_or_default().as_bytes());
+        Fields::new("query", object).finish().map(Self).map_err(ApiError::Unprocessable)
+    }
+}
+
+/// A JSON body, read field by field.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: FromFields> FromRequest<AppState> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        let bytes = read(request).await?;
+        let problem = |kind: &str, msg: String| {
+            let loc = vec![Location::Field("body".into())];
+            ApiError::Unprocessable(vec![ValidationProblem { kind: kind.into(), loc, msg }])
+        };
+        if bytes.is_empty() {
+            return Err(problem("missing", "a JSON body is required".into()));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(object)) => {
+                Fields::new("body", object).finish().map(Self).map_err(ApiError::Unprocessable)
+            }
+            Ok(_) => Err(problem("dict_type", "should be a JSON object".into())),
+            Err(error) => {
+                let place = format!("line {} column {}", error.line(), error.column());
+                Err(problem("json_invalid", format!("is not JSON: see {place}")))
+            }
+        }
+    }
+}
+
+/// A body of `application/x-www-form-urlencoded`, read field by field.
+pub(crate) struct FormBody<T>(pub(crate) T);
+
+impl<T: FromFields> FromRequest<AppState> for FormBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        let bytes = read(request).await?;
+        Fields::new("body", pairs(&bytes)).finish().map(Self).map_err(ApiError::Unprocessable)
+    }
+}
+
+/// The base of public addresses, as the client sees it.
+pub(crate) struct BaseUrl(pub(crate) String);
+
+impl FromRequestParts<AppState> for BaseUrl {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(proxy::base_url(parts, state)?))
+    }
+}
+
+/// The client's address.
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+impl FromRequestParts<AppState> for ClientAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(proxy::client_address(parts, state)))
+    }
+}
+
+async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > MAX_BODY as u64) {
+        return Err(ApiError::TooLarge { limit: MAX_BODY });
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(ApiError::TooLarge { limit: MAX_BODY }),
+        Err(_) => Err(ApiError::TooSlow),
+    }
+}
+
+/// Pairs of a query string or a form. Of a name that comes twice, the last counts.
+fn pairs(encoded: &[u8]) -> Map<String, Value> {
+    form_urlencoded::parse(encoded)
+        .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+        .collect()
+}
+
+/// Bytes of a body: three lists of 1,000 alternative names and a CSR of 64 KiB fit in.
+const MAX_BODY: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,339 @@
+//! Reading bodies and query strings field by field, so that an answer can name every problem at once.
+//!
+//! Values are taken as leniently as the old system takes them: a number or a boolean may come as its text.
+
+use fastpki_types::{Flags, Location, Named, SanRequest, Timestamp, ValidationProblem};
+use serde_json::{Map, Value};
+
+/// An object being read. What does not fit is noted; a stand-in is returned, and never used, since
+/// [`Fields::finish`] fails where anything was noted.
+pub(crate) struct Fields {
+    place: &'static str,
+    object: Map<String, Value>,
+    problems: Vec<ValidationProblem>,
+}
+
+/// What can be read from the fields of an object.
+pub(crate) trait FromFields {
+    fn from_fields(fields: &mut Fields) -> Self;
+}
+
+/// Which texts a field takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
+    /// Fewest and most characters.
+    length: (usize, usize),
+    /// Whether it may have more than one line.
+    multiline: bool,
+}
+
+impl Text {
+    /// One line, not blank.
+    pub(crate) const fn line(most: usize) -> Self {
+        Self { length: (1, most), multiline: false }
+    }
+
+    /// Any number of lines, also none.
+    pub(crate) const fn lines(most: usize) -> Self {
+        Self { length: (0, most), multiline: true }
+    }
+}
+
+impl Fields {
+    /// Fields of `body` or `query`.
+    pub(crate) fn new(place: &'static str, object: Map<String, Value>) -> Self {
+        Self { place, object, problems: Vec::new() }
+    }
+
+    /// Reads the whole, or lists every problem.
+    pub(crate) fn finish<T: FromFields>(mut self) -> Result<T, Vec<ValidationProblem>> {
+        let value = T::from_fields(&mut self);
+        if self.problems.is_empty() { Ok(value) } else { Err(self.problems) }
+    }
+
+    /// A text that must be there.
+    pub(crate) fn text(&mut self, name: &'static str, rule: Text) -> String {
+        self.optional_text(name, rule).unwrap_or_else(|| self.missing(name))
+    }
+
+    /// A text that may be null or missing.
+    pub(crate) fn optional_text(&mut self, name: &'static str, rule: Text) -> Option<String> {
+        let value = self.take(name)?;
+        Some(self.checked_text(&[Location::Field(name.into())], value, rule))
+    }
+
+    /// An enumeration's value that must be there.
+    pub(crate) fn choice<T: Named>(&mut self, name: &'static str) -> T {
+        match self.optional_choice(name) {
+            Some(value) => value,
+            None => {
+                self.missing::<()>(name);
+                T::ALL[0]
+            }
+        }
+    }
+
+    /// An enumeration's value that may be null or missing.
+    pub(crate) fn optional_choice<T: Named>(&mut self, name: &'static str) -> Option<T> {
+        let value = self.take(name)?;
+        let chosen = value.as_str().and_then(T::from_name);
+        if chosen.is_none() {
+            let names: Vec<String> = T::ALL.iter().map(|value| format!("'{}'", value.name())).collect();
+            self.note(name, "enum", format!("should be one of {}", names.join(", ")));
+        }
+        Some(chosen.unwrap_or(T::ALL[0]))
+    }
+
+    /// A whole number that may be null or missing.
+    pub(crate) fn optional_number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
+        let value = self.take(name)?;
+        let Some(number) = whole_number(&value) else {
+            self.note(name, "int_parsing", "should be a whole number".into());
+            return Some(least);
+        };
+        if number < least {
+            self.note(name, "greater_than_equal", format!("should be at least {least}"));
+        } else if number > most {
+            self.note(name, "less_than_equal", format!("should be at most {most}"));
+        }
+        Some(number.clamp(least, most))
+    }
+
+    /// An id that may be null or missing.
+    pub(crate) fn optional_id<T>(&mut self, name: &'static str, make: fn(i32) -> T) -> Option<T> {
+        let number = self.optional_number(name, i32::MIN.into(), i32::MAX.into())?;
+        Some(make(i32::try_from(number).unwrap_or(i32::MAX)))
+    }
+
+    /// A number of at least one that may be null or missing.
+    pub(crate) fn optional_count(&mut self, name: &'static str, most: u32) -> Option<u32> {
+        self.optional_number(name, 1, most.into()).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// A boolean that may be null or missing.
+    pub(crate) fn optional_flag(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.take(name)?;
+        let flag = boolean(&value);
+        if flag.is_none() {
+            self.note(name, "bool_parsing", "should be true or false".into());
+        }
+        Some(flag.unwrap_or_default())
+    }
+
+    /// A date and time that may be null or missing.
+    pub(crate) fn optional_time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let value = self.take(name)?;
+        // In a query string, an unescaped "+" of an offset arrives as a blank.
+        let time =
+            value.as_str().and_then(|text| text.parse().or_else(|_| text.replace(' ', "+").parse()).ok());
+        if time.is_none() {
+            self.note(
+                name,
+                "datetime_parsing",
+                "should be a date and time such as 2030-01-31T12:00:00Z".into(),
+            );
+        }
+        time
+    }
+
+    /// A list of texts that may be null or missing.
+    pub(crate) fn optional_texts(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        rule: Text,
+    ) -> Option<Vec<String>> {
+        let value = self.take(name)?;
+        let Value::Array(items) = value else {
+            self.note(name, "list_type", "should be a list".into());
+            return None;
+        };
+        if items.len() > most {
+            self.note(name, "too_long", format!("should have at most {most} items, not {}", items.len()));
+            return None;
+        }
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let place = [Location::Field(name.into()), Location::Index(index)];
+            texts.push(self.checked_text(&place, item, rule));
+        }
+        Some(texts)
+    }
+
+    /// The alternative names of a request.
+    pub(crate) fn sans(&mut self) -> SanRequest {
+        SanRequest {
+            san_dns_names: self.optional_texts("san_dns_names", MAX_SANS, Text::line(MAX_SAN)),
+            san_ip_addresses: self.optional_texts("san_ip_addresses", MAX_SANS, Text::line(MAX_SAN)),
+            san_email_addresses: self.optional_texts("san_email_addresses", MAX_SANS, Text::line(MAX_SAN)),
+        }
+    }
+
+    /// The capability flags of a request.
+    pub(crate) fn flags(&mut self) -> Flags {
+        let mut flag = |name| self.optional_flag(name).unwrap_or_default();
+        Flags {
+            can_create_ca: flag("can_create_ca"),
+            can_create_cert: flag("can_create_cert"),
+            can_revoke_cert: flag("can_revoke_cert"),
+            can_export_private_key: flag("can_export_private_key"),
+            can_delete_ca: flag("can_delete_ca"),
+        }
+    }
+
+    /// Notes a problem of a field.
+    pub(crate) fn note(&mut self, name: &'static str, kind: &str, msg: String) {
+        self.note_at(&[Location::Field(name.into())], kind, msg);
+    }
+
+    fn note_at(&mut self, path: &[Location], kind: &str, msg: String) {
+        let mut loc = vec![Location::Field(self.place.into())];
+        loc.extend_from_slice(path);
+        self.problems.push(ValidationProblem { kind: kind.into(), loc, msg });
+    }
+
+    fn missing<T: Default>(&mut self, name: &'static str) -> T {
+        self.note(name, "missing", "is required".into());
+        T::default()
+    }
+
+    /// The field's value; `None` where it is null or not there.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.object.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn checked_text(&mut self, path: &[Location], value: Value, rule: Text) -> String {
+        let Value::String(text) = value else {
+            self.note_at(path, "string_type", "should be a text".into());
+            return String::new();
+        };
+        let (least, most) = rule.length;
+        let length = text.chars().count();
+        if length > most {
+            self.note_at(
+                path,
+                "string_too_long",
+                format!("should have at most {most} characters, not {length}"),
+            );
+        } else if length < least || (least > 0 && text.trim().is_empty()) {
+            self.note_at(path, "string_too_short", "should not be blank".into());
+        } else if text.chars().any(|c| c.is_control() && !(rule.multiline && matches!(c, '\n' | '\r' | '\t')))
+        {
+            self.note_at(path, "string_pattern_mismatch", "should be without control characters".into());
+        }
+        text
+    }
+}
+
+fn whole_number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9e15)?;
+            format!("{float:.0}").parse().ok()
+        }),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => match number.as_i64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Alternative names of one kind in a request; a certificate has no more.
+pub(crate) const MAX_SANS: usize = 1000;
+/// Characters of one alternative name: a host name has 253, an e-mail address 254.
+const MAX_SAN: usize = 254;
+
+#[cfg(test)]
+mod tests {
+    use fastpki_types::UserRole;
+    use serde_json::json;
+
+    use super::*;
+
+    struct Everything;
+
+    impl FromFields for Everything {
+        fn from_fields(fields: &mut Fields) -> Self {
+            fields.text("name", Text::line(5));
+            fields.optional_choice::<UserRole>("role");
+            fields.optional_count("days", 100);
+            fields.optional_flag("flag");
+            fields.optional_texts("list", 2, Text::line(3));
+            fields.optional_time("at");
+            Self
+        }
+    }
+
+    fn problems(value: Value) -> Vec<(String, String)> {
+        let Value::Object(object) = value else { panic!("an object") };
+        match Fields::new("body", object).finish::<Everything>() {
+            Ok(_) => Vec::new(),
+            Err(problems) => {
+                let place = |problem: &ValidationProblem| serde_json::to_string(&problem.loc).unwrap();
+                problems.iter().map(|problem| (problem.kind.clone(), place(problem))).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn every_problem_is_listed() {
+        let body = json!({"role": "king", "days": 0, "flag": "maybe", "list": ["ok", 3], "at": "now"});
+        let expected = [
+            ("missing", r#"["body","name"]"#),
+            ("enum", r#"["body","role"]"#),
+            ("greater_than_equal", r#"["body","days"]"#),
+            ("bool_parsing", r#"["body","flag"]"#),
+            ("string_type", r#"["body","list",1]"#),
+            ("datetime_parsing", r#"["body","at"]"#),
+        ];
+        assert_eq!(problems(body), expected.map(|(kind, place)| (kind.to_owned(), place.to_owned())));
+    }
+
+    #[test]
+    fn null_is_the_same_as_missing() {
+        assert_eq!(problems(json!({"name": "x", "role": null, "days": null, "list": null})), []);
+        assert_eq!(problems(json!({"name": null}))[0].0, "missing");
+    }
+
+    #[test]
+    fn numbers_and_booleans_may_come_as_texts() {
+        assert_eq!(problems(json!({"name": "x", "days": "7", "flag": "yes"})), []);
+        assert_eq!(problems(json!({"name": "x", "days": 7.0, "flag": 1})), []);
+        assert_eq!(problems(json!({"name": "x", "days": 7.5}))[0].0, "int_parsing");
+        assert_eq!(problems(json!({"name": "x", "days": 101}))[0].0, "less_than_equal");
+    }
+
+    #[test]
+    fn texts_are_bounded_and_without_control_characters() {
+        for (name, kind) in [
+            ("", "string_too_short"),
+            ("  ", "string_too_short"),
+            ("abcdef", "string_too_long"),
+            ("a\0b", "string_pattern_mismatch"),
+            ("a\nb", "string_pattern_mismatch"),
+        ] {
+            assert_eq!(problems(json!({"name": name}))[0].0, kind, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        assert_eq!(problems(json!({"name": "x", "list": ["a", "b", "c"]}))[0].0, "too_long");
+        assert_eq!(problems(json!({"name": "x", "list": "a"}))[0].0, "list_type");
+    }
+}

@@ -1,0 +1,159 @@
+//! What anybody may download, and whether the server is well.
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use fastpki_types::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{error::ApiError, state::AppState};
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(welcome))
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .route("/crl/{file}", get(crl))
+        .route("/ca/{file}", get(ca))
+}
+
+async fn welcome(State(state): State<AppState>) -> Json<Value> {
+    Json(json!({ "message": format!("Welcome to {}", state.web.project_name) }))
+}
+
+async fn alive() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+async fn ready(State(state): State<AppState>) -> Response {
+    match state.engine.check_ready().await {
+        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready: see the server's log" })))
+                .into_response()
+        }
+    }
+}
+
+/// `/crl/{slug}` as DER, `/crl/{slug}.pem` as PEM.
+async fn crl(
+    State(state): State<AppState>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (slug, is_pem) = file.strip_suffix(".pem").map_or((file.as_str(), false), |slug| (slug, true));
+    let crl = state.engine.crl(slug).await?;
+    let left = crl.next_update.as_seconds() - state.engine.now().as_seconds();
+    let download = Download {
+        media_type: if is_pem { PEM } else { "application/pkix-crl" },
+        file_name: if is_pem { format!("{slug}.crl.pem") } else { format!("{slug}.crl") },
+        version: crl.number.to_string(),
+        changed: crl.this_update,
+        max_age: left.clamp(0, CRL_MAX_AGE),
+    };
+    if let Some(response) = download.unchanged(&headers) {
+        return Ok(response);
+    }
+    Ok(download.answer(if is_pem { crl.pem().as_bytes().to_vec() } else { crl.der.clone() }))
+}
+
+/// `/ca/{slug}.crt` as DER, `/ca/{slug}.pem` as PEM.
+async fn ca(
+    State(state): State<AppState>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (slug, kind) = file.rsplit_once('.').ok_or(ApiError::NoSuchRoute)?;
+    let is_pem = match kind {
+        "pem" => true,
+        "crt" => false,
+        _ => return Err(ApiError::NoSuchRoute),
+    };
+    let row = state.engine.authority_by_slug(slug).await?;
+    let download = Download {
+        media_type: if is_pem { PEM } else { "application/pkix-cert" },
+        file_name: file.clone(),
+        version: format!("{}-{}", row.ca.id, row.ca.created_at.as_micros()),
+        changed: row.ca.created_at,
+        max_age: CA_MAX_AGE,
+    };
+    if let Some(response) = download.unchanged(&headers) {
+        return Ok(response);
+    }
+    Ok(download.answer(if is_pem {
+        row.ca.certificate.into_bytes()
+    } else {
+        state.engine.certificate_der(&row)?
+    }))
+}
+
+/// A file that caches may keep for a while.
+struct Download {
+    media_type: &'static str,
+    file_name: String,
+    version: String,
+    changed: Timestamp,
+    max_age: i64,
+}
+
+impl Download {
+    fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+
+    /// 304 for who has this version already. `If-None-Match` goes before `If-Modified-Since`: RFC 9110 section 13.2.2.
+    fn unchanged(&self, headers: &HeaderMap) -> Option<Response> {
+        let same = match headers.get(header::IF_NONE_MATCH) {
+            Some(value) => {
+                let etag = self.etag();
+                let mut tags = value.to_str().ok()?.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+                tags.any(|tag| tag == etag || tag == "*")
+            }
+            None => {
+                let since = headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?;
+                httpdate::parse_http_date(since).ok()? >= self.last_modified()
+            }
+        };
+        same.then(|| self.dressed(StatusCode::NOT_MODIFIED.into_response()))
+    }
+
+    fn answer(&self, bytes: Vec<u8>) -> Response {
+        let mut response = self.dressed(bytes.into_response());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        let disposition = format!("attachment; filename={}", self.file_name);
+        if let Ok(value) = HeaderValue::from_bytes(disposition.as_bytes()) {
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        response
+    }
+
+    fn dressed(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        let lines = [
+            (header::ETAG, self.etag()),
+            (header::LAST_MODIFIED, httpdate::fmt_http_date(self.last_modified())),
+            (header::CACHE_CONTROL, format!("public, max-age={}", self.max_age)),
+        ];
+        for (name, value) in lines {
+            headers.insert(name, HeaderValue::from_str(&value).expect("digits and a date"));
+        }
+        response
+    }
+
+    fn last_modified(&self) -> std::time::SystemTime {
+        let seconds = u64::try_from(self.changed.as_seconds()).unwrap_or_default();
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
+    }
+}
+
+const PEM: &str = "application/x-pem-file";
+/// Seconds a cache may keep a CRL: a revocation is seen that much later behind one.
+const CRL_MAX_AGE: i64 = 300;
+/// Seconds a cache may keep a CA's certificate, which never changes: a day.
+const CA_MAX_AGE: i64 = 24 * 3600;

@@ -1,0 +1,68 @@
+//! Listening, and stopping in good order.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use axum_server::Handle;
+use hyper_util::rt::TokioTimer;
+
+use crate::{router::router, state::AppState};
+
+/// A server that listens.
+pub struct Running {
+    /// Where it listens; tells the port where 0 was asked for.
+    pub address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    task: tokio::task::JoinHandle<io::Result<()>>,
+    state: AppState,
+}
+
+/// Starts to listen and to serve.
+pub fn serve(state: AppState, listener: TcpListener) -> io::Result<Running> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let handle = Handle::new();
+    let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let mut server =
+        axum_server::from_tcp(listener)?.handle(handle.clone()).first_request_timeout(HEADER_TIMEOUT);
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
+    let task = tokio::spawn(server.serve(service));
+    tokio::spawn(tidy(state.clone()));
+    Ok(Running { address, handle, task, state })
+}
+
+impl Running {
+    /// Finishes what runs, refuses what is new, and closes the database.
+    pub async fn stop(self) -> io::Result<()> {
+        self.handle.graceful_shutdown(Some(GRACE));
+        let served = self.task.await.map_err(io::Error::other)?;
+        self.state.engine.close().await;
+        served
+    }
+}
+
+/// Lets the engine tidy up, every minute.
+async fn tidy(state: AppState) {
+    let mut tick = tokio::time::interval(TIDY_EVERY);
+    loop {
+        tick.tick().await;
+        state.engine.tidy();
+    }
+}
+
+/// How long the head of a request may take to arrive.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of the head of a request: an access token, a long query, and what proxies add.
+const MAX_HEAD: usize = 64 * 1024;
+/// How long running requests may take once the server was told to stop; an RSA-8192 key takes up to a minute.
+const GRACE: Duration = Duration::from_secs(60);
+/// How often the engine tidies up.
+const TIDY_EVERY: Duration = Duration::from_secs(60);

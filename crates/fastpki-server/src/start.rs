@@ -1,0 +1,121 @@
+//! From the operator's settings to an engine.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use fastpki_engine::{
+    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, JwtAlgorithm as EngineAlgorithm,
+    SystemClock, SystemEntropy, TlsMode as EngineTlsMode, new_secret_key,
+};
+use zeroize::Zeroizing;
+
+use crate::settings::{DatabaseUrl, JwtAlgorithm, Settings, TlsMode};
+
+/// Why the server does not start; the text is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file that keeps the secret key cannot be read or made.
+    #[error("the secret key file {path}: {source}; set SECRET_KEY, or let this program write there")]
+    SecretKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The file that keeps the secret key was cut short.
+    #[error(
+        "the secret key file {0} holds fewer than 32 characters: restore it, or delete it to sign everybody out and make a new one"
+    )]
+    ShortSecretKey(PathBuf),
+    /// A key of `PRIVATE_KEY_ENCRYPTION_KEY` is none, though it passed the settings' check.
+    #[error("PRIVATE_KEY_ENCRYPTION_KEY: {0}")]
+    EncryptionKey(#[from] BadKey),
+}
+
+/// What an engine needs, from what the operator has set. Without `SECRET_KEY` one is made and kept
+/// beside the SQLite database.
+pub fn engine_config(settings: &Settings) -> Result<Config, StartError> {
+    let secret_key = match (&settings.secret_key, &settings.database) {
+        (Some(secret), _) => Zeroizing::new(secret.expose().to_owned()),
+        (None, DatabaseUrl::Sqlite { path }) => kept_secret_key(path, &SystemEntropy)?,
+        (None, DatabaseUrl::Postgres { .. }) => {
+            unreachable!("with PostgreSQL the settings require SECRET_KEY")
+        }
+    };
+    let keys: Result<Vec<FernetKey>, BadKey> =
+        settings.encryption_keys.iter().map(|key| FernetKey::parse(key.expose())).collect();
+    Ok(Config {
+        database: database(&settings.database),
+        encryption_keys: keys?,
+        secret_key,
+        algorithm: match settings.algorithm {
+            JwtAlgorithm::Hs256 => EngineAlgorithm::Hs256,
+            JwtAlgorithm::Hs384 => EngineAlgorithm::Hs384,
+            JwtAlgorithm::Hs512 => EngineAlgorithm::Hs512,
+        },
+        access_token_minutes: settings.access_token_minutes,
+        refresh_token_minutes: settings.refresh_token_minutes,
+        defaults: IssuingDefaults {
+            ca_key_size: settings.ca_key_size,
+            cert_key_size: settings.cert_key_size,
+            ca_days: settings.ca_cert_days,
+            cert_days: settings.cert_days,
+        },
+        password_cost: PASSWORD_COST,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    })
+}
+
+fn database(url: &DatabaseUrl) -> DatabaseConfig {
+    match url {
+        DatabaseUrl::Sqlite { path } => DatabaseConfig::Sqlite { path: path.clone() },
+        DatabaseUrl::Postgres { url, tls, root_cert } => DatabaseConfig::Postgres {
+            url: Zeroizing::new(url.expose().to_owned()),
+            tls: match tls {
+                TlsMode::Disable => EngineTlsMode::Disable,
+                TlsMode::Prefer => EngineTlsMode::Prefer,
+                TlsMode::Require => EngineTlsMode::Require,
+                TlsMode::VerifyCa => EngineTlsMode::VerifyCa,
+                TlsMode::VerifyFull => EngineTlsMode::VerifyFull,
+            },
+            root_cert: root_cert.clone(),
+        },
+    }
+}
+
+/// The secret key beside the database; made, readable by its owner alone, where there is none.
+fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".secret-key");
+    let path = PathBuf::from(name);
+    let failed = |source| StartError::SecretKeyFile { path: path.clone(), source };
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let secret = Zeroizing::new(Zeroizing::new(text).trim().to_owned());
+            if secret.len() < MIN_SECRET { Err(StartError::ShortSecretKey(path)) } else { Ok(secret) }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let secret = new_secret_key(entropy);
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+            file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            tracing::warn!(
+                file = %path.display(),
+                "SECRET_KEY is not set: a new one was made and is kept in this file, which belongs into your backups"
+            );
+            Ok(secret)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// As many characters as `SECRET_KEY` must have.
+const MIN_SECRET: usize = 32;
+/// bcrypt's cost of a new password: a third of a second.
+const PASSWORD_COST: u32 = 12;
