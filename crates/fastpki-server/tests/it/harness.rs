@@ -1,0 +1,426 @@
+//! A server in this process, a clock that is moved by hand, and clients of every kind.
+
+use std::{future::Future, net::TcpListener, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+use fastpki_engine::{
+    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, ManualClock, SystemClock,
+    SystemEntropy, TlsMode,
+};
+use fastpki_server::{
+    AppState, Running, WebSettings, serve,
+    settings::{RateLimit, RateLimits},
+};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+
+/// Runs each of these tests on SQLite and on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($test:ident),* $(,)?) => {$(
+        mod $test {
+            #[test]
+            fn sqlite() {
+                $crate::harness::run($crate::harness::Kind::Sqlite, |server| Box::pin(super::$test(server)));
+            }
+
+            #[test]
+            fn postgresql() {
+                $crate::harness::run($crate::harness::Kind::Postgresql, |server| Box::pin(super::$test(server)));
+            }
+        }
+    )*};
+}
+pub(crate) use on_both_databases;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgresql,
+}
+
+type Test = fn(Server) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a test on a database of its own, and clears it away whatever becomes of the test.
+pub(crate) fn run(kind: Kind, test: Test) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let database = Database::new(kind).await;
+        let server = Server::start(&database, Options::default()).await;
+        let outcome = tokio::spawn(test(server)).await;
+        database.remove().await;
+        if let Err(failure) = outcome {
+            std::panic::resume_unwind(failure.into_panic());
+        }
+    });
+}
+
+/// A database that only one test uses.
+#[derive(Clone)]
+pub(crate) enum Database {
+    Sqlite(Arc<tempfile::TempDir>),
+    Postgresql { maintenance: String, name: String },
+}
+
+impl Database {
+    async fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::Sqlite(Arc::new(tempfile::tempdir().unwrap())),
+            Kind::Postgresql => {
+                let maintenance = std::env::var("FASTPKI_TEST_POSTGRES")
+                    .expect("FASTPKI_TEST_POSTGRES names no PostgreSQL server: run scripts/test");
+                let name = format!("it_{}_{}", std::process::id(), SystemClock.now().as_micros());
+                admin(&maintenance, &format!("CREATE DATABASE {name}")).await;
+                Self::Postgresql { maintenance, name }
+            }
+        }
+    }
+
+    async fn remove(self) {
+        if let Self::Postgresql { maintenance, name } = self {
+            admin(&maintenance, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(folder) => Some(folder.path().join("fastpki.db")),
+            Self::Postgresql { .. } => None,
+        }
+    }
+
+    fn config(&self) -> DatabaseConfig {
+        match self {
+            Self::Sqlite(_) => DatabaseConfig::Sqlite { path: self.path().unwrap() },
+            Self::Postgresql { .. } => {
+                DatabaseConfig::Postgres { url: self.url().into(), tls: TlsMode::Disable, root_cert: None }
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Sqlite(_) => panic!("SQLite has no URL here"),
+            Self::Postgresql { maintenance, name } => {
+                let (before, options) = maintenance.split_once('?').map_or((maintenance.as_str(), ""), |both| both);
+                let (server, _) = before.rsplit_once('/').unwrap();
+                format!("{server}/{name}?{options}")
+            }
+        }
+    }
+
+    /// The first column of every row, as text: a look behind the server's back.
+    pub(crate) async fn peek(&self, sql: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => {
+                let output = std::process::Command::new("sqlite3").arg(self.path().unwrap()).arg(sql).output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+            }
+            Self::Postgresql { .. } => {
+                let client = connect(&self.url()).await;
+                let messages = client.simple_query(sql).await.unwrap();
+                let row = |message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                };
+                messages.into_iter().filter_map(row).collect()
+            }
+        }
+    }
+}
+
+async fn admin(maintenance: &str, sql: &str) {
+    connect(maintenance).await.batch_execute(sql).await.unwrap();
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// How a test's server differs from others.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) encryption_keys: Vec<&'static str>,
+    pub(crate) open_registration: bool,
+    pub(crate) public_url: Option<&'static str>,
+    pub(crate) trusted_proxies: Vec<&'static str>,
+    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) cors_origins: Vec<&'static str>,
+}
+
+/// A running server and its strings.
+pub(crate) struct Server {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) base: String,
+    running: Running,
+}
+
+impl Server {
+    pub(crate) async fn start(database: &Database, options: Options) -> Self {
+        Self::try_start(database, options).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(database: &Database, options: Options) -> Result<Self, Error> {
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
+        let engine = Engine::start(Config {
+            database: database.config(),
+            encryption_keys: keys,
+            secret_key: SECRET_KEY.to_owned().into(),
+            algorithm: JwtAlgorithm::Hs256,
+            access_token_minutes: 15,
+            refresh_token_minutes: 1440,
+            defaults: IssuingDefaults { ca_key_size: 2048, cert_key_size: 2048, ca_days: 3650, cert_days: 365 },
+            // bcrypt's least: a third of a second for each sign-in would be most of the suite.
+            password_cost: 4,
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        })
+        .await?;
+        let engine = Arc::new(engine);
+        let many: RateLimits = vec![RateLimit { count: 10_000, window_seconds: 60 }];
+        let state = AppState::new(
+            engine.clone(),
+            WebSettings {
+                api_prefix: "/api/v1".into(),
+                project_name: "FastPKI".into(),
+                public_url: options.public_url.map(str::to_owned),
+                trusted_proxies: options.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
+                cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
+                allow_unauthenticated_registration: options.open_registration,
+                auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
+            },
+        );
+        let running = serve(state, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let base = format!("http://{}", running.address);
+        Ok(Self { database: database.clone(), clock, engine, base, running })
+    }
+
+    /// Stops this server and starts another on the same database.
+    pub(crate) async fn restart(self, options: Options) -> Self {
+        self.try_restart(options).await.unwrap()
+    }
+
+    pub(crate) async fn try_restart(self, options: Options) -> Result<Self, Error> {
+        let database = self.database.clone();
+        self.stop().await;
+        Self::try_start(&database, options).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.running.stop().await.unwrap();
+    }
+
+    /// A client that has not signed in.
+    pub(crate) fn stranger(&self) -> Client {
+        Client { http: reqwest::Client::new(), base: self.base.clone(), token: None }
+    }
+
+    /// The first user, a superuser; signed in.
+    pub(crate) async fn superuser(&self) -> Client {
+        let user = json!({"username": "root", "email": "root@example.com", "password": PASSWORD, "role": "superuser"});
+        self.stranger().post("/api/v1/users/", user).await.expect(StatusCode::CREATED);
+        self.sign_in("root").await
+    }
+
+    pub(crate) async fn sign_in(&self, username: &str) -> Client {
+        let stranger = self.stranger();
+        let answer = stranger.sign_in(username, PASSWORD).await.expect(StatusCode::OK);
+        Client { token: Some(answer["access_token"].as_str().unwrap().to_owned()), ..stranger }
+    }
+
+    /// A small world: two organizations with an admin and a plain user each.
+    pub(crate) async fn world(&self) -> World {
+        let root = self.superuser().await;
+        let red = root.post("/api/v1/organizations/", json!({"name": "Red"})).await.expect(StatusCode::CREATED);
+        let blue = root.post("/api/v1/organizations/", json!({"name": "Blue"})).await.expect(StatusCode::CREATED);
+        for (name, role, organization) in [
+            ("red-admin", "admin", &red["id"]),
+            ("red-user", "user", &red["id"]),
+            ("blue-admin", "admin", &blue["id"]),
+            ("loner", "user", &Value::Null),
+        ] {
+            root.create_user(name, role, organization, json!({})).await;
+        }
+        World {
+            red: red["id"].clone(),
+            blue: blue["id"].clone(),
+            red_admin: self.sign_in("red-admin").await,
+            red_user: self.sign_in("red-user").await,
+            blue_admin: self.sign_in("blue-admin").await,
+            loner: self.sign_in("loner").await,
+            root,
+        }
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) red: Value,
+    pub(crate) blue: Value,
+    pub(crate) root: Client,
+    pub(crate) red_admin: Client,
+    pub(crate) red_user: Client,
+    pub(crate) blue_admin: Client,
+    pub(crate) loner: Client,
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) token: Option<String>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+    what: String,
+}
+
+impl Answer {
+    /// The JSON of an answer that must have this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}: {}", self.what, String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.clone()).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("{}: no {name}", self.what)).to_str().unwrap()
+    }
+}
+
+impl Client {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, |request| request).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, |request| request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, |request| request.json(&body)).await
+    }
+
+    pub(crate) async fn sign_in(&self, username: &str, password: &str) -> Answer {
+        let form = [("username", username), ("password", password)];
+        self.send(Method::POST, "/api/v1/auth/token", |request| request.form(&form)).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        dress: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Answer {
+        let what = format!("{method} {path}");
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = dress(request).send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, bytes: response.bytes().await.unwrap().to_vec(), what }
+    }
+
+    pub(crate) async fn create_user(&self, name: &str, role: &str, organization: &Value, more: Value) -> Value {
+        let mut user = json!({
+            "username": name,
+            "email": format!("{name}@example.com"),
+            "password": PASSWORD,
+            "role": role,
+            "organization_id": organization,
+        });
+        merge(&mut user, more);
+        self.post("/api/v1/users/", user).await.expect(StatusCode::CREATED)
+    }
+
+    /// A CA with a P-256 key.
+    pub(crate) async fn create_ca(&self, name: &str, more: Value) -> Value {
+        self.try_create_ca(name, more).await.expect(StatusCode::CREATED)
+    }
+
+    pub(crate) async fn try_create_ca(&self, name: &str, more: Value) -> Answer {
+        let mut ca = json!({"name": name, "subject_dn": format!("CN={name},O=Example"), "key_type": "ec"});
+        merge(&mut ca, more);
+        self.post("/api/v1/cas/", ca).await
+    }
+
+    /// A certificate with a P-256 key.
+    pub(crate) async fn create_certificate(&self, ca: &Value, name: &str, more: Value) -> Value {
+        self.try_create_certificate(ca, name, more).await.expect(StatusCode::CREATED)
+    }
+
+    pub(crate) async fn try_create_certificate(&self, ca: &Value, name: &str, more: Value) -> Answer {
+        let mut certificate = json!({
+            "common_name": name,
+            "subject_dn": format!("CN={name}"),
+            "certificate_type": "server",
+            "key_type": "ec",
+        });
+        merge(&mut certificate, more);
+        self.post(&format!("/api/v1/certificates/?ca_id={}", ca["id"]), certificate).await
+    }
+}
+
+pub(crate) fn merge(object: &mut Value, more: Value) {
+    let Value::Object(more) = more else { panic!("more fields come as an object") };
+    for (name, value) in more {
+        object[name] = value;
+    }
+}
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123";
+
+/// What OpenSSL says of something, whatever its exit status.
+pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> String {
+    use std::{io::Write, process::{Command, Stdio}};
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A certificate as OpenSSL prints it.
+pub(crate) fn printed(certificate: &Value) -> String {
+    let pem = certificate["certificate"].as_str().unwrap();
+    openssl(&["x509", "-noout", "-text", "-nameopt", "RFC2253,-dn_rev"], pem.as_bytes())
+}
+
+/// A CSR with a new key.
+pub(crate) fn new_csr(key: &[&str], subject: &str, extensions: &[&str]) -> String {
+    let mut arguments = vec!["req", "-new", "-nodes", "-keyout", "/dev/null", "-subj", subject];
+    arguments.extend_from_slice(key);
+    for extension in extensions {
+        arguments.extend_from_slice(&["-addext", extension]);
+    }
+    let csr = openssl(&arguments, b"");
+    let start = csr.find("-----BEGIN CERTIFICATE REQUEST").unwrap_or_else(|| panic!("{csr}"));
+    let end = csr.find("-----END CERTIFICATE REQUEST-----").unwrap();
+    csr[start..end].to_owned() + "-----END CERTIFICATE REQUEST-----\n"
+}
+
+pub(crate) const P256: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];

@@ -1,0 +1,18 @@
+//! The REST API over real HTTP, every test on both databases.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+mod harness;
+
+mod audit;
+mod auth;
+mod bad_input;
+mod cas;
+mod certificates;
+mod encryption;
+mod export;
+mod lists;
+mod organizations;
+mod public;
+mod tenants;
+mod users;
