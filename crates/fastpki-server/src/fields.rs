@@ -89,20 +89,20 @@ impl Fields {
         let value = self.take(name)?;
         let Some(number) = whole_number(&value) else {
             self.note(name, "int_parsing", "should be a whole number".into());
-            return Some(least);
+            return None;
         };
         if number < least {
             self.note(name, "greater_than_equal", format!("should be at least {least}"));
         } else if number > most {
             self.note(name, "less_than_equal", format!("should be at most {most}"));
         }
-        Some(number.clamp(least, most))
+        (least..=most).contains(&number).then_some(number)
     }
 
     /// An id that may be null or missing.
     pub(crate) fn optional_id<T>(&mut self, name: &'static str, make: fn(i32) -> T) -> Option<T> {
         let number = self.optional_number(name, i32::MIN.into(), i32::MAX.into())?;
-        Some(make(i32::try_from(number).unwrap_or(i32::MAX)))
+        i32::try_from(number).ok().map(make)
     }
 
     /// A number of at least one that may be null or missing.

@@ -58,7 +58,7 @@ pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
         KeyType::Ec => &[256, 384],
         KeyType::Ed25519 => &[256],
     };
-    if key_size.is_some_and(|size| size != 0 && !sizes.contains(&size)) {
+    if key_size.is_some_and(|size| !sizes.contains(&size)) {
         let names: Vec<String> = sizes.iter().map(u32::to_string).collect();
         let msg = format!("for {} should be {}", key_type.unwrap_or(KeyType::Rsa), names.join(", "));
         fields.note("key_size", "value_error", msg);

@@ -34,7 +34,9 @@ async fn admins_see_their_organizations_log_and_users_none(server: Server) {
 
 async fn filters_narrow_the_log(server: Server) {
     let world = server.world().await;
-    let get = async |query: &str| world.root.get(&format!("/api/v1/audit-logs/?{query}")).await.expect(StatusCode::OK);
+    let get = async |query: &str| {
+        world.root.get(&format!("/api/v1/audit-logs/?{query}")).await.expect(StatusCode::OK)
+    };
     assert_eq!(actions(&get("action=org_create").await), ["org_create", "org_create"]);
     assert_eq!(actions(&get("resource_type=organization&resource_id=1").await), ["org_create"]);
     let by_root = get("user_id=1&limit=1000").await;
@@ -66,16 +68,25 @@ async fn every_change_has_its_entry(server: Server) {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["action"].as_str().unwrap(), entry["resource_type"].as_str(), entry["resource_id"].as_i64()))
+        .map(|entry| {
+            (
+                entry["action"].as_str().unwrap(),
+                entry["resource_type"].as_str(),
+                entry["resource_id"].as_i64(),
+            )
+        })
         .collect();
-    assert_eq!(entries, [
-        ("ca_delete", Some("ca"), Some(1)),
-        ("cert_revoke", Some("certificate"), Some(1)),
-        ("cert_create", Some("certificate"), Some(2)),
-        ("cert_export_private_key", Some("certificate"), Some(1)),
-        ("cert_create", Some("certificate"), Some(1)),
-        ("ca_create", Some("ca"), Some(1)),
-        ("login_success", None, None),
-        ("user_create", Some("user"), Some(1)),
-    ]);
+    assert_eq!(
+        entries,
+        [
+            ("ca_delete", Some("ca"), Some(1)),
+            ("cert_revoke", Some("certificate"), Some(1)),
+            ("cert_create", Some("certificate"), Some(2)),
+            ("cert_export_private_key", Some("certificate"), Some(1)),
+            ("cert_create", Some("certificate"), Some(1)),
+            ("ca_create", Some("ca"), Some(1)),
+            ("login_success", None, None),
+            ("user_create", Some("user"), Some(1)),
+        ]
+    );
 }

@@ -33,7 +33,9 @@ async fn wrong_name_wrong_password_and_inactive_user_are_one_answer(server: Serv
     root.create_user("asleep", "user", &json!(null), json!({"is_active": false})).await;
     let stranger = server.stranger();
     let mut answers = Vec::new();
-    for (name, password) in [("nobody", PASSWORD), ("root", "wrong"), ("asleep", PASSWORD), ("ROOT", PASSWORD)] {
+    for (name, password) in
+        [("nobody", PASSWORD), ("root", "wrong"), ("asleep", PASSWORD), ("ROOT", PASSWORD)]
+    {
         let answer = stranger.sign_in(name, password).await;
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         answers.push(answer.expect(StatusCode::UNAUTHORIZED));
@@ -52,7 +54,8 @@ async fn sign_ins_are_audited(server: Server) {
 
 async fn requests_without_a_good_token_are_401(server: Server) {
     server.superuser().await;
-    let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290IiwiaWQiOjEsInJvbGUiOiJzdXBlcnVzZXIiLCJleHAiOjk5OTk5OTk5OTl9.";
+    let unsigned =
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290IiwiaWQiOjEsInJvbGUiOiJzdXBlcnVzZXIiLCJleHAiOjk5OTk5OTk5OTl9.";
     let long = "x".repeat(10_000);
     for token in [None, Some(""), Some("nonsense"), Some("a.b.c"), Some(unsigned), Some(long.as_str())] {
         let client = Client { token: token.map(str::to_owned), ..server.stranger() };
@@ -88,8 +91,12 @@ async fn form_problems_are_listed(server: Server) {
     let send = |request: reqwest::RequestBuilder| request.form(&form);
     let answer = server.stranger().send(reqwest::Method::POST, "/api/v1/auth/token", send).await;
     let problems = answer.expect(StatusCode::UNPROCESSABLE_ENTITY);
-    let places: Vec<_> = problems["detail"].as_array().unwrap().iter().map(|problem| problem["loc"].clone()).collect();
-    assert_eq!(places, [json!(["body", "grant_type"]), json!(["body", "username"]), json!(["body", "password"])]);
+    let places: Vec<_> =
+        problems["detail"].as_array().unwrap().iter().map(|problem| problem["loc"].clone()).collect();
+    assert_eq!(
+        places,
+        [json!(["body", "grant_type"]), json!(["body", "username"]), json!(["body", "password"])]
+    );
 }
 
 async fn too_many_sign_ins_are_429(server: Server) {
@@ -147,7 +154,9 @@ async fn cors_is_for_listed_origins(server: Server) {
     let server = server.restart(Options { cors_origins, ..Options::default() }).await;
     let ask = async |origin: &'static str| {
         let dress = |r: reqwest::RequestBuilder| {
-            r.header("origin", origin).header("access-control-request-method", "PATCH").header("access-control-request-headers", "authorization")
+            r.header("origin", origin)
+                .header("access-control-request-method", "PATCH")
+                .header("access-control-request-headers", "authorization")
         };
         server.stranger().send(reqwest::Method::OPTIONS, "/api/v1/users/me", dress).await
     };

@@ -60,7 +60,8 @@ async fn defaults_come_from_the_settings(server: Server) {
     let root = server.superuser().await;
     let body = json!({"name": "Root", "subject_dn": "CN=Root"});
     let ca = root.post("/api/v1/cas", body).await.expect(StatusCode::CREATED);
-    let defaults = (&ca["key_type"], &ca["key_size"], &ca["valid_days"], &ca["path_length"], &ca["allow_leaf_certs"]);
+    let defaults =
+        (&ca["key_type"], &ca["key_size"], &ca["valid_days"], &ca["path_length"], &ca["allow_leaf_certs"]);
     assert_eq!(defaults, (&json!("rsa"), &json!(2048), &json!(3650), &json!(null), &json!(true)));
 }
 
@@ -126,6 +127,7 @@ async fn parents_must_exist_and_be_the_callers(server: Server) {
 async fn intermediate_never_outlives_its_parent(server: Server) {
     let root = server.superuser().await;
     let parent = root.create_ca("Root", json!({"valid_days": 10})).await;
+    server.clock.advance(60);
     let child = root.create_ca("Child", json!({"parent_ca_id": parent["id"], "valid_days": 1000})).await;
     assert_eq!(child["valid_days"], 9);
     let end = |ca: &Value| printed(ca).lines().find(|line| line.contains("Not After")).unwrap().to_owned();
@@ -226,11 +228,23 @@ async fn problems_of_a_ca_are_listed(server: Server) {
         "allow_leaf_certs": "maybe", "crl_base_url": "ftp://example.com",
     });
     let answer = root.post("/api/v1/cas/", body).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
-    let mut fields: Vec<_> =
-        answer["detail"].as_array().unwrap().iter().map(|problem| problem["loc"][1].as_str().unwrap()).collect();
+    let mut fields: Vec<_> = answer["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["loc"][1].as_str().unwrap())
+        .collect();
     fields.sort_unstable();
-    let mut expected =
-        ["name", "subject_dn", "key_type", "key_size", "valid_days", "path_length", "allow_leaf_certs", "crl_base_url"];
+    let mut expected = [
+        "name",
+        "subject_dn",
+        "key_type",
+        "key_size",
+        "valid_days",
+        "path_length",
+        "allow_leaf_certs",
+        "crl_base_url",
+    ];
     expected.sort_unstable();
     assert_eq!(fields, expected);
     for (key_type, size) in [("rsa", 1024), ("rsa", 2049), ("ec", 521), ("ed25519", 255)] {
@@ -241,8 +255,11 @@ async fn problems_of_a_ca_are_listed(server: Server) {
 
 async fn malformed_subjects_are_400(server: Server) {
     let root = server.superuser().await;
-    for (subject, part) in [("CN", "CN"), ("CN=", "CN"), ("XY=1", "XY"), ("C=Canada", "Canada"), ("CN=x,,O=y", "")] {
-        let answer = root.try_create_ca("Root", json!({"subject_dn": subject})).await.expect(StatusCode::BAD_REQUEST);
+    for (subject, part) in
+        [("CN", "CN"), ("CN=", "CN"), ("XY=1", "XY"), ("C=Canada", "Canada"), ("CN=x,,O=y", "")]
+    {
+        let answer =
+            root.try_create_ca("Root", json!({"subject_dn": subject})).await.expect(StatusCode::BAD_REQUEST);
         assert!(answer["detail"].as_str().unwrap().contains(part), "{subject}: {answer}");
     }
     assert_eq!(server.database.peek("SELECT count(*) FROM certificate_authorities").await, ["0"]);
@@ -251,10 +268,15 @@ async fn malformed_subjects_are_400(server: Server) {
 async fn public_addresses_are_the_parents(server: Server) {
     let root = server.superuser().await;
     let top = root.create_ca("Größe & Co", json!({})).await;
-    let child = root.create_ca("Child", json!({"parent_ca_id": top["id"], "crl_base_url": "https://pki.example.com/"})).await;
+    let child = root
+        .create_ca("Child", json!({"parent_ca_id": top["id"], "crl_base_url": "https://pki.example.com/"}))
+        .await;
     let text = printed(&child);
     assert!(text.contains(&format!("URI:{}/crl/gr%C3%B6%C3%9Fe-co-1\n", server.base)), "{text}");
-    assert!(text.contains(&format!("CA Issuers - URI:{}/ca/gr%C3%B6%C3%9Fe-co-1.crt\n", server.base)), "{text}");
+    assert!(
+        text.contains(&format!("CA Issuers - URI:{}/ca/gr%C3%B6%C3%9Fe-co-1.crt\n", server.base)),
+        "{text}"
+    );
     let leaf = root.create_certificate(&child, "www.example.com", json!({})).await;
     assert!(printed(&leaf).contains("URI:https://pki.example.com/crl/child-2\n"));
     server.stranger().get("/ca/gr%C3%B6%C3%9Fe-co-1.crt").await.expect(StatusCode::OK);

@@ -42,14 +42,21 @@ async fn keys_are_exported_to_who_may_and_audited(server: Server) {
         world.red_admin.get(&path).await.expect(StatusCode::OK);
     }
     for action in ["ca_export_private_key", "cert_export_private_key"] {
-        let log = world.red_admin.get(&format!("/api/v1/audit-logs/?action={action}")).await.expect(StatusCode::OK);
+        let log =
+            world.red_admin.get(&format!("/api/v1/audit-logs/?action={action}")).await.expect(StatusCode::OK);
         assert_eq!(log.as_array().unwrap().len(), 1, "{action}");
     }
 }
 
 async fn missing_things_are_404(server: Server) {
     let root = server.superuser().await;
-    for path in ["ca/1/certificate", "ca/1/private-key", "certificate/1", "certificate/1/private-key", "certificate/1/chain"] {
+    for path in [
+        "ca/1/certificate",
+        "ca/1/private-key",
+        "certificate/1",
+        "certificate/1/private-key",
+        "certificate/1/chain",
+    ] {
         root.get(&format!("/api/v1/export/{path}")).await.expect(StatusCode::NOT_FOUND);
     }
 }

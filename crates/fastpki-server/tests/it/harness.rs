@@ -3,8 +3,8 @@
 use std::{future::Future, net::TcpListener, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use fastpki_engine::{
-    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, ManualClock, SystemClock,
-    SystemEntropy, TlsMode,
+    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, ManualClock,
+    SystemClock, SystemEntropy, TlsMode,
 };
 use fastpki_server::{
     AppState, Running, WebSettings, serve,
@@ -100,7 +100,8 @@ impl Database {
         match self {
             Self::Sqlite(_) => panic!("SQLite has no URL here"),
             Self::Postgresql { maintenance, name } => {
-                let (before, options) = maintenance.split_once('?').map_or((maintenance.as_str(), ""), |both| both);
+                let (before, options) =
+                    maintenance.split_once('?').map_or((maintenance.as_str(), ""), |both| both);
                 let (server, _) = before.rsplit_once('/').unwrap();
                 format!("{server}/{name}?{options}")
             }
@@ -111,7 +112,11 @@ impl Database {
     pub(crate) async fn peek(&self, sql: &str) -> Vec<String> {
         match self {
             Self::Sqlite(_) => {
-                let output = std::process::Command::new("sqlite3").arg(self.path().unwrap()).arg(sql).output().unwrap();
+                let output = std::process::Command::new("sqlite3")
+                    .arg(self.path().unwrap())
+                    .arg(sql)
+                    .output()
+                    .unwrap();
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
             }
@@ -173,7 +178,12 @@ impl Server {
             algorithm: JwtAlgorithm::Hs256,
             access_token_minutes: 15,
             refresh_token_minutes: 1440,
-            defaults: IssuingDefaults { ca_key_size: 2048, cert_key_size: 2048, ca_days: 3650, cert_days: 365 },
+            defaults: IssuingDefaults {
+                ca_key_size: 2048,
+                cert_key_size: 2048,
+                ca_days: 3650,
+                cert_days: 365,
+            },
             // bcrypt's least: a third of a second for each sign-in would be most of the suite.
             password_cost: 4,
             clock: clock.clone(),
@@ -188,7 +198,11 @@ impl Server {
                 api_prefix: "/api/v1".into(),
                 project_name: "FastPKI".into(),
                 public_url: options.public_url.map(str::to_owned),
-                trusted_proxies: options.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
+                trusted_proxies: options
+                    .trusted_proxies
+                    .iter()
+                    .map(|network| network.parse().unwrap())
+                    .collect(),
                 cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
                 allow_unauthenticated_registration: options.open_registration,
                 auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
@@ -235,8 +249,10 @@ impl Server {
     /// A small world: two organizations with an admin and a plain user each.
     pub(crate) async fn world(&self) -> World {
         let root = self.superuser().await;
-        let red = root.post("/api/v1/organizations/", json!({"name": "Red"})).await.expect(StatusCode::CREATED);
-        let blue = root.post("/api/v1/organizations/", json!({"name": "Blue"})).await.expect(StatusCode::CREATED);
+        let red =
+            root.post("/api/v1/organizations/", json!({"name": "Red"})).await.expect(StatusCode::CREATED);
+        let blue =
+            root.post("/api/v1/organizations/", json!({"name": "Blue"})).await.expect(StatusCode::CREATED);
         for (name, role, organization) in [
             ("red-admin", "admin", &red["id"]),
             ("red-user", "user", &red["id"]),
@@ -330,7 +346,8 @@ impl Client {
         dress: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Answer {
         let what = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -339,7 +356,13 @@ impl Client {
         Answer { status, headers, bytes: response.bytes().await.unwrap().to_vec(), what }
     }
 
-    pub(crate) async fn create_user(&self, name: &str, role: &str, organization: &Value, more: Value) -> Value {
+    pub(crate) async fn create_user(
+        &self,
+        name: &str,
+        role: &str,
+        organization: &Value,
+        more: Value,
+    ) -> Value {
         let mut user = json!({
             "username": name,
             "email": format!("{name}@example.com"),
@@ -391,7 +414,10 @@ pub(crate) const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123";
 
 /// What OpenSSL says of something, whatever its exit status.
 pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> String {
-    use std::{io::Write, process::{Command, Stdio}};
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+    };
     let mut child = Command::new("openssl")
         .args(arguments)
         .stdin(Stdio::piped())

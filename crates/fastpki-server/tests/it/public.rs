@@ -43,7 +43,10 @@ async fn crl_contains_what_was_revoked(server: Server) {
     let root = server.superuser().await;
     let ca = root.create_ca("Issuing", json!({})).await;
     let empty = text_of(&server.stranger().get("/crl/issuing-1").await.bytes);
-    assert!(empty.contains("No Revoked Certificates") && empty.contains("Authority Key Identifier"), "{empty}");
+    assert!(
+        empty.contains("No Revoked Certificates") && empty.contains("Authority Key Identifier"),
+        "{empty}"
+    );
     for (number, (reason, printed)) in [
         (json!("key_compromise"), "Key Compromise"),
         (json!("CA Compromise"), "CA Compromise"),
@@ -57,10 +60,13 @@ async fn crl_contains_what_was_revoked(server: Server) {
     {
         let certificate = root.create_certificate(&ca, "www.example.com", json!({})).await;
         let id = number + 1;
-        root.post(&format!("/api/v1/certificates/{id}/revoke"), json!({"reason": reason})).await.expect(StatusCode::OK);
+        root.post(&format!("/api/v1/certificates/{id}/revoke"), json!({"reason": reason}))
+            .await
+            .expect(StatusCode::OK);
         let text = text_of(&server.stranger().get("/crl/issuing-1").await.bytes);
         let serial = certificate["serial_number"].as_str().unwrap().to_uppercase();
-        let mut entry = text.lines().skip_while(|line| !(line.contains("Serial Number") && line.contains(&serial)));
+        let mut entry =
+            text.lines().skip_while(|line| !(line.contains("Serial Number") && line.contains(&serial)));
         assert!(entry.next().is_some(), "{text}");
         let entry: Vec<_> = entry.skip(1).take_while(|line| !line.contains("Serial Number")).collect();
         assert_eq!(entry.iter().any(|line| line.contains("Reason Code")), !printed.is_empty(), "{text}");
@@ -133,7 +139,9 @@ async fn entry_without_certificate_stays(server: Server) {
     root.create_ca("Issuing", json!({})).await;
     let then = "'2020-01-01 00:00:00.000000'";
     for (id, serial) in [(1, "abc"), (2, "abc"), (3, "not hex")] {
-        let sql = format!("INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, ca_id) VALUES ({id}, {then}, '{serial}', {then}, 1)");
+        let sql = format!(
+            "INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, ca_id) VALUES ({id}, {then}, '{serial}', {then}, 1)"
+        );
         server.database.peek(&sql).await;
     }
     let text = text_of(&server.stranger().get("/crl/issuing-1").await.bytes);
@@ -178,8 +186,17 @@ async fn slugs_must_fit_in_both_halves(server: Server) {
     root.create_ca("Issuing CA", json!({})).await;
     let stranger = server.stranger();
     for path in [
-        "/crl/issuing-ca-2", "/crl/issuing-1", "/crl/Issuing-CA-1", "/crl/1", "/crl/-1", "/crl/issuing-ca-01",
-        "/crl/issuing-ca-99999999999", "/ca/issuing-ca-1", "/ca/issuing-ca-1.der", "/ca/other-1.crt", "/crl/%ff-1",
+        "/crl/issuing-ca-2",
+        "/crl/issuing-1",
+        "/crl/Issuing-CA-1",
+        "/crl/1",
+        "/crl/-1",
+        "/crl/issuing-ca-01",
+        "/crl/issuing-ca-99999999999",
+        "/ca/issuing-ca-1",
+        "/ca/issuing-ca-1.der",
+        "/ca/other-1.crt",
+        "/crl/%ff-1",
     ] {
         let status = stranger.get(path).await.status;
         assert!(matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST), "{path}: {status}");
@@ -189,7 +206,9 @@ async fn slugs_must_fit_in_both_halves(server: Server) {
 async fn public_url_goes_into_certificates(server: Server) {
     let root = server.superuser().await;
     let ca = root.create_ca("Issuing", json!({})).await;
-    let server = server.restart(Options { public_url: Some("https://pki.example.com/base"), ..Options::default() }).await;
+    let server = server
+        .restart(Options { public_url: Some("https://pki.example.com/base"), ..Options::default() })
+        .await;
     let root = server.sign_in("root").await;
     let certificate = root.create_certificate(&ca, "www.example.com", json!({})).await;
     assert!(printed(&certificate).contains("URI:https://pki.example.com/base/crl/issuing-1\n"));
@@ -206,7 +225,8 @@ async fn host_header_must_be_a_host(server: Server) {
     // Untrusted peers do not choose the address by X-Forwarded-Host.
     root.create_ca("Root", json!({})).await;
     let body = json!({"name": "Sub", "subject_dn": "CN=Sub", "key_type": "ec", "parent_ca_id": 1});
-    let dress = |request: reqwest::RequestBuilder| request.header("x-forwarded-host", "evil.example").json(&body);
+    let dress =
+        |request: reqwest::RequestBuilder| request.header("x-forwarded-host", "evil.example").json(&body);
     let sub = root.send(Method::POST, "/api/v1/cas/", dress).await.expect(StatusCode::CREATED);
     assert!(!printed(&sub).contains("evil"));
     let trusted_proxies = vec!["127.0.0.1/32"];

@@ -20,9 +20,17 @@ async fn foreign_cas_and_certificates_are_out_of_reach(server: Server) {
     world.red_admin.create_certificate(&ca, "www.example.com", json!({})).await;
     for client in [&world.blue_admin, &world.loner] {
         for path in [
-            "cas/1", "cas/1/private-key", "cas/1/chain", "cas/1/children", "certificates/1", "certificates/1/private-key",
-            "export/ca/1/certificate", "export/ca/1/private-key", "export/certificate/1",
-            "export/certificate/1/private-key", "export/certificate/1/chain",
+            "cas/1",
+            "cas/1/private-key",
+            "cas/1/chain",
+            "cas/1/children",
+            "certificates/1",
+            "certificates/1/private-key",
+            "export/ca/1/certificate",
+            "export/ca/1/private-key",
+            "export/certificate/1",
+            "export/certificate/1/private-key",
+            "export/certificate/1/chain",
         ] {
             client.get(&format!("/api/v1/{path}")).await.expect(StatusCode::FORBIDDEN);
         }
@@ -54,8 +62,13 @@ async fn lists_show_ones_own(server: Server) {
         for list in ["cas", "certificates"] {
             let answer = client.get(&format!("/api/v1/{list}/")).await;
             assert_eq!(answer.header("x-total-count"), expected.len().to_string());
-            let ids: Vec<_> =
-                answer.expect(StatusCode::OK).as_array().unwrap().iter().map(|item| item["id"].as_i64().unwrap()).collect();
+            let ids: Vec<_> = answer
+                .expect(StatusCode::OK)
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_i64().unwrap())
+                .collect();
             assert_eq!(ids, expected);
         }
     }
@@ -71,7 +84,11 @@ async fn members_read_and_do_what_their_flags_say(server: Server) {
         let answer = world.red_user.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
     }
-    world.red_user.try_create_certificate(&ca, "x.example.com", json!({})).await.expect(StatusCode::FORBIDDEN);
+    world
+        .red_user
+        .try_create_certificate(&ca, "x.example.com", json!({}))
+        .await
+        .expect(StatusCode::FORBIDDEN);
     world.red_user.try_create_ca("Mine", json!({})).await.expect(StatusCode::FORBIDDEN);
     world.red_user.post("/api/v1/certificates/1/revoke", json!({})).await.expect(StatusCode::FORBIDDEN);
     let flags = json!({"can_create_cert": true, "can_revoke_cert": true, "can_export_private_key": true, "can_create_ca": true, "can_delete_ca": true});
@@ -96,7 +113,10 @@ async fn chain_and_children_hide_other_tenants(server: Server) {
     let top = world.root.create_ca("Shared Root", json!({"description": "secret plans"})).await;
     let child = world.root.create_ca("Red Issuing", json!({"parent_ca_id": top["id"]})).await;
     // A superuser hands the intermediate to a tenant.
-    let sql = format!("UPDATE certificate_authorities SET organization_id = {} WHERE id = {}", world.red, child["id"]);
+    let sql = format!(
+        "UPDATE certificate_authorities SET organization_id = {} WHERE id = {}",
+        world.red, child["id"]
+    );
     server.database.peek(&sql).await;
     let chain = world.red_user.get("/api/v1/cas/2/chain").await.expect(StatusCode::OK);
     assert_eq!(chain[0]["name"], "Red Issuing");
@@ -110,7 +130,10 @@ async fn chain_and_children_hide_other_tenants(server: Server) {
     let blue = world.root.create_ca("Blue Issuing", json!({"parent_ca_id": top["id"]})).await;
     let sql = format!("UPDATE certificate_authorities SET organization_id = {} WHERE id = 1", world.red);
     server.database.peek(&sql).await;
-    let sql = format!("UPDATE certificate_authorities SET organization_id = {} WHERE id = {}", world.blue, blue["id"]);
+    let sql = format!(
+        "UPDATE certificate_authorities SET organization_id = {} WHERE id = {}",
+        world.blue, blue["id"]
+    );
     server.database.peek(&sql).await;
     let children = world.red_user.get("/api/v1/cas/1/children").await.expect(StatusCode::OK);
     let names: Vec<_> = children.as_array().unwrap().iter().map(|ca| ca["name"].clone()).collect();
