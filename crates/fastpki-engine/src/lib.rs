@@ -39,3 +39,6 @@ pub use permissions::{
     Permit, Read, Revoke,
 };
 pub use slug::{Slug, slug};
+
+#[cfg(test)]
+mod tests;

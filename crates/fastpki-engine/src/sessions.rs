@@ -47,7 +47,9 @@ impl Engine {
     /// answer, and take the same time.
     pub async fn sign_in(&self, username: String, password: Password) -> Result<Token, Error> {
         let user = self.store.user_by_name(&username).await?;
-        let hash = user.as_ref().map_or_else(|| self.passwords.nobody.clone(), |row| row.password.0.clone());
+        let hash = user
+            .as_ref()
+            .map_or_else(|| self.passwords.hash_of_nobody().to_owned(), |row| row.password.0.clone());
         let fits = self.lanes.slow(move || password_fits(&password, &hash)).await?;
         match user {
             Some(row) if fits && row.user.is_active => self.open_session(row).await,
@@ -186,6 +188,11 @@ impl Passwords {
     pub(crate) fn new(cost: u32) -> Self {
         let nobody = bcrypt::hash("", cost).expect("the cost is within bcrypt's bounds");
         Self { cost, nobody }
+    }
+
+    /// The hash that the password of an unknown user is checked against.
+    pub(crate) fn hash_of_nobody(&self) -> &str {
+        &self.nobody
     }
 
     /// The cost of a new hash.

@@ -252,3 +252,39 @@ const GROUP: usize = 256;
 const QUEUE: usize = 1024;
 /// Distinct statements of this crate, with room to spare.
 const STATEMENTS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writer_is_durable_and_strict() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(&folder.path().join("x.db")).unwrap();
+        let pragma = |name: &str| -> String {
+            let value = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            match connection.query_row(&format!("PRAGMA {name}"), [], value).unwrap() {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(pragma("journal_mode"), "wal");
+        assert_eq!(pragma("synchronous"), "2");
+        assert_eq!(pragma("foreign_keys"), "1");
+        assert_eq!(pragma("secure_delete"), "1");
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_or_waits_fails_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&folder.path().join("x.db")).unwrap();
+        let panics = sqlite.write::<(), _>(|_| panic!("on purpose")).await;
+        assert!(panics.unwrap_err().to_string().contains("panicked"));
+        let waits = sqlite.write::<(), _>(|_| Box::pin(std::future::pending())).await;
+        assert!(waits.unwrap_err().to_string().contains("waited"));
+        let works =
+            sqlite.write(|tx| Box::pin(async move { tx.execute("CREATE TABLE t (x)", &[]).await })).await;
+        assert!(works.is_ok());
+    }
+}

@@ -1,0 +1,107 @@
+//! What cannot be seen from outside: what is kept in memory, and what is refused of a changed database.
+
+use std::sync::Arc;
+
+use fastpki_store::DatabaseConfig;
+use fastpki_types::{CaCreate, CaId, KeyType, UserId, UserRole};
+
+use super::*;
+
+const KEY: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+
+async fn engine(folder: &tempfile::TempDir, clock: Arc<ManualClock>) -> Engine {
+    Engine::start(Config {
+        database: DatabaseConfig::Sqlite { path: folder.path().join("fastpki.db") },
+        encryption_keys: vec![FernetKey::parse(KEY).unwrap()],
+        secret_key: "0123456789abcdef0123456789abcdef".to_owned().into(),
+        algorithm: JwtAlgorithm::Hs256,
+        access_token_minutes: 15,
+        refresh_token_minutes: 1440,
+        defaults: IssuingDefaults { ca_key_size: 2048, cert_key_size: 2048, ca_days: 3650, cert_days: 365 },
+        password_cost: 4,
+        clock,
+        entropy: Arc::new(SystemEntropy),
+    })
+    .await
+    .unwrap()
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at("2030-01-01T00:00:00Z".parse().unwrap()))
+}
+
+async fn root(engine: &Engine, name: &str) -> CaId {
+    let new = CaCreate {
+        name: name.into(),
+        description: None,
+        subject_dn: format!("CN={name}"),
+        key_type: Some(KeyType::Ec),
+        key_size: None,
+        valid_days: None,
+        parent_ca_id: None,
+        path_length: None,
+        allow_leaf_certs: None,
+        crl_base_url: None,
+    };
+    let caller = Caller {
+        id: PrincipalId::User(UserId(1)),
+        name: "root".into(),
+        role: UserRole::Superuser,
+        organization_id: None,
+        flags: Default::default(),
+    };
+    engine.create_root(caller.permit_create_ca().unwrap(), new).await.unwrap().0.ca.id
+}
+
+async fn with_user(engine: &Engine) {
+    let user = fastpki_types::UserCreate {
+        username: "root".into(),
+        email: "root@example.com".into(),
+        password: "correct horse".to_owned().into(),
+        role: Some(UserRole::Superuser),
+        is_active: None,
+        organization_id: None,
+        flags: Default::default(),
+    };
+    engine.create_first_user(Permit::bootstrap(user)).await.unwrap();
+}
+
+#[tokio::test]
+async fn key_is_kept_while_used_and_dropped_when_idle() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let engine = engine(&folder, clock.clone()).await;
+    with_user(&engine).await;
+    let id = root(&engine, "Root").await;
+    assert!(!engine.keyring.holds(id));
+    let first = engine.signer(id).await.unwrap();
+    clock.advance(590);
+    assert!(Arc::ptr_eq(&first, &engine.signer(id).await.unwrap()), "it is opened once");
+    clock.advance(590);
+    engine.tidy();
+    assert!(engine.keyring.holds(id));
+    clock.advance(20);
+    engine.tidy();
+    assert!(!engine.keyring.holds(id));
+}
+
+#[tokio::test]
+async fn key_swapped_in_the_database_signs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder, clock()).await;
+    with_user(&engine).await;
+    let (one, two) = (root(&engine, "One").await, root(&engine, "Two").await);
+    let sql = format!(
+        "UPDATE certificate_authorities SET private_key =
+         (SELECT private_key FROM certificate_authorities WHERE id = {two}) WHERE id = {one}"
+    );
+    let file = folder.path().join("fastpki.db");
+    assert!(std::process::Command::new("sqlite3").arg(file).arg(sql).status().unwrap().success());
+    let refused = engine.signer(one).await.err().unwrap().to_string();
+    assert!(refused.contains("does not belong"), "{refused}");
+}
+
+#[test]
+fn unknown_user_costs_as_much_as_a_wrong_password() {
+    let passwords = sessions::Passwords::new(5);
+    assert!(passwords.hash_of_nobody().starts_with("$2b$05$"));
+}

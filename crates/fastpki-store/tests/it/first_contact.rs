@@ -1,0 +1,77 @@
+use fastpki_store::StoreError;
+
+use crate::harness::{Database, audit, now, on_both_databases};
+
+on_both_databases! {
+    new_database_is_made_and_opened_again,
+    servers_that_start_at_once_migrate_once,
+    newer_database_is_refused,
+    old_revision_is_refused_with_what_to_do,
+    foreign_database_is_refused_and_left_alone,
+    new_database_is_its_owners_alone,
+}
+
+async fn new_database_is_made_and_opened_again(database: Database) {
+    let store = database.open().await.unwrap();
+    store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap();
+    store.close().await;
+    let store = database.open().await.unwrap();
+    assert_eq!(store.organizations(None).await.unwrap()[0].name, "Red");
+    // What FastPKI 0.4.0 looks for when it opens the database.
+    let stamp = "SELECT count(*) FROM alembic_version WHERE version_num = 'd968617a7e2f'";
+    assert_eq!(database.number(stamp).await, 1);
+}
+
+async fn servers_that_start_at_once_migrate_once(database: Database) {
+    let starts: Vec<_> = (0..4)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move { database.open().await.map(drop) })
+        })
+        .collect();
+    for start in starts {
+        start.await.unwrap().unwrap();
+    }
+    assert_eq!(database.number("SELECT count(*) FROM fastpki_migrations").await, 2);
+}
+
+async fn refusal(database: &Database) -> String {
+    match database.open().await {
+        Err(StoreError::Unusable(text)) => text,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+async fn newer_database_is_refused(database: Database) {
+    database.open().await.unwrap().close().await;
+    let sql = "INSERT INTO fastpki_migrations (version, name, applied_at) VALUES (99, 'later', '2030-01-01 00:00:00')";
+    database.script(sql).await;
+    assert!(refusal(&database).await.contains("newer version"));
+}
+
+async fn old_revision_is_refused_with_what_to_do(database: Database) {
+    let sql = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL);
+               INSERT INTO alembic_version VALUES ('0123456789ab')";
+    database.script(sql).await;
+    let text = refusal(&database).await;
+    assert!(text.contains("0123456789ab") && text.contains("start FastPKI 0.4.0"), "{text}");
+}
+
+async fn foreign_database_is_refused_and_left_alone(database: Database) {
+    database.script("CREATE TABLE users (id INTEGER PRIMARY KEY, nickname VARCHAR)").await;
+    assert!(refusal(&database).await.contains("a database of its own"));
+    assert_eq!(database.number("SELECT count(*) FROM users").await, 0);
+    database.script("CREATE TABLE fastpki_migrations (x INTEGER)").await;
+}
+
+async fn new_database_is_its_owners_alone(database: Database) {
+    use std::os::unix::fs::PermissionsExt;
+    let _store = database.open().await.unwrap();
+    if let Some(file) = database.file() {
+        for suffix in ["", "-wal", "-shm"] {
+            let name = format!("{}{suffix}", file.display());
+            assert_eq!(std::fs::metadata(&name).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use fastpki_store::{NewAuthority, NewCertificate, Seal, Store, StoreError, Unique};
+use fastpki_types::{AuditAction, CaId, CertificateType, KeyType, PrivateKeyPem};
+
+use crate::harness::{Database, audit, now, on_both_databases};
+
+on_both_databases! {
+    change_and_audit_entry_happen_both_or_neither,
+    write_that_fails_leaves_the_others_of_its_group,
+    serial_number_is_unique_to_its_issuer,
+    crl_number_is_never_given_twice,
+    dropped_callers_write_stands_whole,
+}
+
+async fn change_and_audit_entry_happen_both_or_neither(database: Database) {
+    let store = database.open().await.unwrap();
+    // The entry names a user who does not exist, which the database refuses.
+    let refused = store.create_organization("Red".into(), None, now(), audit(Some(99))).await;
+    assert!(matches!(refused, Err(StoreError::Database(_))));
+    assert_eq!(database.number("SELECT count(*) FROM organizations").await, 0);
+    store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM organizations").await, 1);
+    assert_eq!(database.number("SELECT count(*) FROM audit_logs").await, 1);
+}
+
+async fn write_that_fails_leaves_the_others_of_its_group(database: Database) {
+    let store = database.open().await.unwrap();
+    let writes: Vec<_> = (0..200)
+        .map(|number| {
+            let store = store.clone();
+            let name = format!("organization {}", number % 100);
+            tokio::spawn(
+                async move { store.create_organization(name, None, now(), audit(None)).await.is_ok() },
+            )
+        })
+        .collect();
+    let mut successes = 0;
+    for write in writes {
+        successes += i64::from(write.await.unwrap());
+    }
+    assert_eq!(successes, 100);
+    assert_eq!(database.number("SELECT count(*) FROM organizations").await, 100);
+    assert_eq!(database.number("SELECT count(*) FROM audit_logs").await, 100);
+}
+
+async fn authority(store: &Store) -> CaId {
+    let new = NewAuthority {
+        name: "Root".into(),
+        description: None,
+        subject_dn: "CN=Root".into(),
+        key_type: KeyType::Ec,
+        key_size: 256,
+        valid_days: 10,
+        private_key: Seal::default().seal(&PrivateKeyPem::from("-----BEGIN".to_owned()), now()),
+        certificate: "-----BEGIN".into(),
+        serial_number: "1".into(),
+        organization_id: None,
+        created_by_user_id: None,
+        created_by_service_account_id: None,
+        parent_ca_id: None,
+        path_length: None,
+        allow_leaf_certs: true,
+        crl_base_url: None,
+    };
+    store.create_authority(new, now(), audit(None)).await.unwrap().ca.id
+}
+
+fn certificate(issuer_id: CaId, serial: &str) -> NewCertificate {
+    NewCertificate {
+        common_name: "www.example.com".into(),
+        subject_dn: "CN=www.example.com".into(),
+        certificate_type: CertificateType::Server,
+        key_type: KeyType::Ec,
+        key_size: 256,
+        valid_days: 1,
+        private_key: None,
+        certificate: "-----BEGIN".into(),
+        serial_number: serial.into(),
+        not_before: now(),
+        not_after: now(),
+        issuer_id,
+        organization_id: None,
+        created_by_user_id: None,
+        created_by_service_account_id: None,
+        is_csr_origin: false,
+        renewed_from_id: None,
+    }
+}
+
+async fn serial_number_is_unique_to_its_issuer(database: Database) {
+    let store = database.open().await.unwrap();
+    let (one, two) = (authority(&store).await, authority(&store).await);
+    let issue = async |issuer, serial| {
+        store.create_certificate(certificate(issuer, serial), now(), audit(None)).await
+    };
+    issue(one, "abc").await.unwrap();
+    issue(two, "abc").await.unwrap();
+    for serial in ["abc", "1"] {
+        let refused = issue(one, serial).await;
+        assert!(matches!(refused, Err(StoreError::Duplicate(Unique::Serial))), "{serial}");
+    }
+    assert_eq!(database.number("SELECT count(*) FROM certificates").await, 2);
+}
+
+async fn crl_number_is_never_given_twice(database: Database) {
+    let store = database.open().await.unwrap();
+    let ca = authority(&store).await;
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.reserve_crl_number(ca).await.unwrap() })
+        })
+        .collect();
+    let mut numbers = Vec::new();
+    for task in tasks {
+        numbers.push(task.await.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=50).collect::<Vec<u64>>());
+}
+
+async fn dropped_callers_write_stands_whole(database: Database) {
+    let store = database.open().await.unwrap();
+    for number in 0..20 {
+        let write = store.create_organization(format!("organization {number}"), None, now(), audit(None));
+        // Polled for a moment, then dropped: as when a client hangs up.
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(200 * number), write).await;
+    }
+    // A write that comes after all of them has come to its end.
+    let mut last = audit(None);
+    last.action = AuditAction::OrgDelete;
+    store.record(last, None).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let organizations = database.number("SELECT count(*) FROM organizations").await;
+    let entries = database.number("SELECT count(*) FROM audit_logs WHERE action = 'ORG_CREATE'").await;
+    assert_eq!(organizations, entries);
+}
