@@ -77,7 +77,7 @@ impl Engine {
             validity,
             urls: Some(urls(&parent, base)?),
         };
-        let certificate = self.sign(request, signer).await?;
+        let certificate = self.lanes.fast(move || signer.sign(request)).await??;
         self.record_authority(permit, Some(parent), new, path_len, validity, &certificate, &key).await
     }
 

@@ -27,17 +27,16 @@ pub struct Issued {
     pub private_key: Option<PrivateKeyPem>,
 }
 
-/// What goes into a certificate, once it is known whose key it certifies.
-struct Particulars {
-    subject: Subject,
+/// What a certificate is issued for, whatever it says of its subject.
+struct Terms {
     certificate_type: CertificateType,
-    profile: Profile,
     days: u32,
     renewed_from: Option<CertificateId>,
-    /// Whose key it is.
-    key: SubjectKey,
+    /// Where public downloads are found.
+    base: String,
 }
 
+/// The key that is certified.
 enum SubjectKey {
     /// Made here; stored and returned unless it is thrown away.
     Made { key: PrivateKey, keep: bool },
@@ -63,21 +62,20 @@ impl Engine {
         new: CertificateCreate,
         base: &str,
     ) -> Result<Issued, Error> {
-        check_leaves_allowed(&permit.resource)?;
         let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
         let profile = profile(new.certificate_type, &signer)?;
+        // The names are looked at before a key is made: a key takes its time.
         let subject = Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)?;
         check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
         let key = self.new_key(new.key_type, new.key_size, false).await?;
-        let particulars = Particulars {
-            subject,
+        let terms = Terms {
             certificate_type: new.certificate_type,
-            profile,
             days: new.valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
-            key: SubjectKey::Made { key, keep: new.include_private_key },
+            base: base.to_owned(),
         };
-        self.sign_and_record(permit, signer, particulars, base).await
+        let key = SubjectKey::Made { key, keep: new.include_private_key };
+        self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
     }
 
     /// The CA that a CSR is to be signed by.
@@ -111,30 +109,21 @@ impl Engine {
         new: CsrSign,
         base: &str,
     ) -> Result<Issued, Error> {
-        check_leaves_allowed(&permit.resource)?;
         let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
-        let profile = profile(new.certificate_type, &signer)?;
         let CsrSign { csr, certificate_type, valid_days, common_name, subject_dn, sans, .. } = new;
-        let issuer = Arc::clone(&signer);
-        let (subject, key) = self
-            .lanes
-            .fast(move || {
-                let csr = Csr::from_pem(&csr)?;
-                let subject =
-                    Subject::of_csr(profile, &csr, subject_dn.as_deref(), common_name.as_deref(), &sans)?;
-                check_chain(&issuer.chain, profile, &subject.name, &subject.sans)?;
-                Ok::<_, Error>((subject, csr.public_key().clone()))
-            })
-            .await??;
-        let particulars = Particulars {
-            subject,
+        let terms = Terms {
             certificate_type,
-            profile,
             days: valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
-            key: SubjectKey::Brought(key),
+            base: base.to_owned(),
         };
-        self.sign_and_record(permit, signer, particulars, base).await
+        let of_csr = move |profile| {
+            let csr = Csr::from_pem(&csr)?;
+            let subject =
+                Subject::of_csr(profile, &csr, subject_dn.as_deref(), common_name.as_deref(), &sans)?;
+            Ok((subject, SubjectKey::Brought(csr.public_key().clone())))
+        };
+        self.sign_and_record(permit, signer, terms, of_csr).await
     }
 
     /// Issues a certificate like one that is there, from now on: the same names, CA, type and length. The
@@ -165,7 +154,6 @@ impl Engine {
             }
             (_, csr) => csr,
         };
-        check_leaves_allowed(&permit.resource)?;
         let signer = self.open_for_issuing(caller, &permit.resource, old.certificate_type).await?;
         let profile = profile(old.certificate_type, &signer)?;
         let predecessor = fastpki_x509::Certificate::from_pem(&old.certificate)?;
@@ -181,15 +169,13 @@ impl Engine {
                 SubjectKey::Made { key, keep: true }
             }
         };
-        let particulars = Particulars {
-            subject,
+        let terms = Terms {
             certificate_type: old.certificate_type,
-            profile,
             days: old.valid_days.max(1),
             renewed_from: Some(old.id),
-            key,
+            base: base.to_owned(),
         };
-        self.sign_and_record(permit, signer, particulars, base).await
+        self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
     }
 
     /// The certificate with this id, as it is now.
@@ -237,6 +223,7 @@ impl Engine {
         authority: &AuthorityRow,
         certificate_type: CertificateType,
     ) -> Result<Arc<Signer>, Error> {
+        check_leaves_allowed(authority)?;
         if certificate_type == CertificateType::Ca {
             // A CA by another name: who may not create CAs may not have this one either.
             caller.permit::<CreateCa, _>(authority.clone())?;
@@ -246,27 +233,41 @@ impl Engine {
         Ok(signer)
     }
 
+    /// Signs a certificate for what `subject` gives, and records it. Everything that is work is done in
+    /// one go, off the runtime's threads.
     async fn sign_and_record(
         &self,
         permit: Permit<Issue, AuthorityRow>,
         signer: Arc<Signer>,
-        particulars: Particulars,
-        base: &str,
+        terms: Terms,
+        subject: impl FnOnce(Profile) -> Result<(Subject, SubjectKey), Error> + Send + 'static,
     ) -> Result<Issued, Error> {
         let Permit { resource: authority, actor, .. } = permit;
         let now = self.now();
-        let validity = Validity::from(now.into(), particulars.days)?.within(signer.certificate())?;
-        let Particulars { subject, certificate_type, profile, renewed_from, key, .. } = particulars;
-        let request = Request {
-            profile,
-            subject: subject.name,
-            sans: subject.sans,
-            public_key: key.public().clone(),
-            serial: self.new_serial(),
-            validity,
-            urls: Some(urls(&authority, base)?),
-        };
-        let certificate = self.sign(request, signer).await?;
+        let serial = self.new_serial();
+        let urls = urls(&authority, &terms.base)?;
+        let Terms { certificate_type, days, renewed_from, .. } = terms;
+        let validity = Validity::from(now.into(), days)?.within(signer.certificate())?;
+        let (certificate, pem, common_name, key) = self
+            .lanes
+            .fast(move || {
+                let profile = profile(certificate_type, &signer)?;
+                let (subject, key) = subject(profile)?;
+                check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
+                let request = Request {
+                    profile,
+                    subject: subject.name,
+                    sans: subject.sans,
+                    public_key: key.public().clone(),
+                    serial,
+                    validity,
+                    urls: Some(urls),
+                };
+                let certificate = signer.sign(request)?;
+                let pem = certificate.to_pem();
+                Ok::<_, Error>((certificate, pem, subject.common_name, key))
+            })
+            .await??;
         let made = match &key {
             SubjectKey::Made { key, keep: true } => Some(PrivateKeyPem::from(key.to_pkcs8_pem())),
             SubjectKey::Made { keep: false, .. } | SubjectKey::Brought(_) => None,
@@ -278,18 +279,18 @@ impl Engine {
             AuditAction::CertCreate,
             authority.ca.organization_id,
             "certificate",
-            format!("{verb} certificate '{}' under CA '{}'", subject.common_name, authority.ca.name),
+            format!("{verb} certificate '{common_name}' under CA '{}'", authority.ca.name),
         );
         let new = NewCertificate {
-            common_name: subject.common_name,
+            common_name,
             subject_dn: certificate.subject().to_string(),
             certificate_type,
             key_type: key_type(algorithm),
             key_size: algorithm.size(),
             valid_days: validity.whole_days(),
             private_key: made.as_ref().map(|pem| self.seal.seal(pem, now)),
-            certificate: certificate.to_pem(),
-            serial_number: certificate.serial().to_hex(),
+            certificate: pem,
+            serial_number: serial.to_hex(),
             not_before: Timestamp::from(validity.not_before),
             not_after: Timestamp::from(validity.not_after),
             issuer_id: authority.ca.id,
@@ -301,20 +302,6 @@ impl Engine {
         };
         let certificate = self.store.create_certificate(new, now, audit).await?;
         Ok(Issued { certificate, private_key: made })
-    }
-
-    /// Signs under a CA. What comes out was parsed back, verified and linted.
-    pub(crate) async fn sign(
-        &self,
-        request: Request,
-        signer: Arc<Signer>,
-    ) -> Result<fastpki_x509::Certificate, Error> {
-        self.lanes
-            .fast(move || {
-                let prepared = request.prepare(signer.certificate())?;
-                prepared.sign(&signer.key).map_err(Error::internal)
-            })
-            .await?
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use fastpki_store::KeyOwner;
 use fastpki_types::{CaId, Timestamp};
-use fastpki_x509::{Certificate, PrivateKey};
+use fastpki_x509::{Certificate, PrivateKey, Request};
 
 use crate::{Engine, Error};
 
@@ -34,6 +34,11 @@ pub(crate) struct Signer {
 impl Signer {
     pub(crate) fn certificate(&self) -> &Certificate {
         &self.chain[0]
+    }
+
+    /// Signs under this CA. What comes out was parsed back, verified and linted.
+    pub(crate) fn sign(&self, request: Request) -> Result<Certificate, Error> {
+        request.prepare(self.certificate())?.sign(&self.key).map_err(Error::internal)
     }
 }
 

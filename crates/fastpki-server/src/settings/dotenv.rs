@@ -17,7 +17,8 @@ pub(super) struct Dotenv {
     pub(super) malformed_lines: Vec<usize>,
 }
 
-/// Reads the text of a file; names in `${…}` are looked up in the environment first, then further up in the file.
+/// Reads the text of a file; names in `${…}` are looked up further up in the file first, then in the
+/// environment, as the old system does it.
 pub(super) fn read(text: &str, environment: &[Variable]) -> Dotenv {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = Zeroizing::new(Zeroizing::new(text.replace("\r\n", "\n")).replace('\r', "\n"));
@@ -193,8 +194,8 @@ fn interpolate(value: &str, environment: &[Variable], file: &[Variable]) -> Zero
             rest = &rest[1..];
             continue;
         };
-        let found = find(environment, |name| name == reference.name)
-            .or_else(|| find(file, |name| name == reference.name));
+        let found = find(file, |name| name == reference.name)
+            .or_else(|| find(environment, |name| name == reference.name));
         // A name without a value counts as empty, not as missing.
         result.push_str(found.map_or(reference.default, Option::unwrap_or_default));
         rest = &rest[reference.length..];

@@ -104,8 +104,8 @@ fn name_in_braces_stands_for_a_variable() {
 }
 
 #[test]
-fn environment_wins_inside_braces() {
-    assert_value("OUTSIDE=file\nC=${OUTSIDE}", "environment");
+fn value_further_up_wins_inside_braces() {
+    assert_value("OUTSIDE=file\nC=${OUTSIDE}", "file");
 }
 
 #[test]
