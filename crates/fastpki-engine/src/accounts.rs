@@ -29,7 +29,7 @@ impl Engine {
         }
         let cost = self.passwords.cost();
         let password = new.password;
-        let hash = self.lanes.slow(move || hash_password(&password, cost)).await??;
+        let hash = self.lanes.passwords(move || hash_password(&password, cost)).await??;
         let now = self.now();
         let audit = permit.actor.audit(
             now,

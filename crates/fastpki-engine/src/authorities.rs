@@ -41,7 +41,7 @@ impl Engine {
         };
         let (certificate, key) = self
             .lanes
-            .fast(move || {
+            .sign(move || {
                 let certificate = request.prepare_self_signed(&key)?.sign(&key).map_err(Error::internal)?;
                 Ok::<_, Error>((certificate, key))
             })
@@ -77,7 +77,7 @@ impl Engine {
             validity,
             urls: Some(urls(&parent, base)?),
         };
-        let certificate = self.lanes.fast(move || signer.sign(request)).await??;
+        let certificate = self.lanes.sign(move || signer.sign(request)).await??;
         self.record_authority(permit, Some(parent), new, path_len, validity, &certificate, &key).await
     }
 

@@ -150,7 +150,7 @@ impl Engine {
         }
         let crl = self
             .lanes
-            .fast(move || builder.finish().sign(&signer.key))
+            .sign(move || builder.finish().sign(&signer.key))
             .await?
             .map_err(|error| Error::Internal(format!("the CRL of CA {ca}: {error}")))?;
         let der = crl.into_der();

@@ -161,7 +161,7 @@ impl Engine {
         check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
         let key = match csr {
             Some(csr) => {
-                let csr = self.lanes.fast(move || Csr::from_pem(&csr)).await??;
+                let csr = self.lanes.sign(move || Csr::from_pem(&csr)).await??;
                 SubjectKey::Brought(csr.public_key().clone())
             }
             None => {
@@ -194,7 +194,7 @@ impl Engine {
         let kind = kind.unwrap_or(KeyType::Rsa);
         let size = size.unwrap_or_else(|| self.defaults.key_size(kind, is_ca));
         let algorithm = key_algorithm(kind, size)?;
-        self.lanes.slow(move || PrivateKey::generate(algorithm)).await?.map_err(Error::internal)
+        self.lanes.keys(move || PrivateKey::generate(algorithm)).await?.map_err(Error::internal)
     }
 
     /// A serial number that nobody can foresee.
@@ -250,7 +250,7 @@ impl Engine {
         let validity = Validity::from(now.into(), days)?.within(signer.certificate())?;
         let (certificate, pem, common_name, key) = self
             .lanes
-            .fast(move || {
+            .sign(move || {
                 let profile = profile(certificate_type, &signer)?;
                 let (subject, key) = subject(profile)?;
                 check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;

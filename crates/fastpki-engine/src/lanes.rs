@@ -6,33 +6,44 @@ use tokio::sync::Semaphore;
 
 use crate::Error;
 
-/// Two lanes, so that a few slow key generations do not hold up a thousand signatures.
+/// A lane for each kind of work, so that a few slow key generations hold up neither a thousand signatures
+/// nor those who sign in.
 #[derive(Clone)]
 pub(crate) struct Lanes {
-    fast: Arc<Semaphore>,
-    slow: Arc<Semaphore>,
+    signing: Arc<Semaphore>,
+    keys: Arc<Semaphore>,
+    passwords: Arc<Semaphore>,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { fast: Arc::new(Semaphore::new(cores)), slow: Arc::new(Semaphore::new(cores)) }
+        let lane = || Arc::new(Semaphore::new(cores));
+        Self { signing: lane(), keys: lane(), passwords: lane() }
     }
 
     /// Signing, verifying, encoding: below ten milliseconds.
-    pub(crate) async fn fast<T: Send + 'static>(
+    pub(crate) async fn sign<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        run(&self.fast, work).await
+        run(&self.signing, work).await
     }
 
-    /// Making keys, hashing passwords: up to seconds.
-    pub(crate) async fn slow<T: Send + 'static>(
+    /// Making and opening keys: up to seconds.
+    pub(crate) async fn keys<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        run(&self.slow, work).await
+        run(&self.keys, work).await
+    }
+
+    /// Hashing passwords: a third of a second.
+    pub(crate) async fn passwords<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        run(&self.passwords, work).await
     }
 }
 

@@ -26,8 +26,10 @@ pub fn serve(state: AppState, listener: TcpListener) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let handle = Handle::new();
     let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let mut server =
-        axum_server::from_tcp(listener)?.handle(handle.clone()).first_request_timeout(HEADER_TIMEOUT);
+    let mut server = axum_server::from_tcp(listener)?
+        .http1_only()
+        .handle(handle.clone())
+        .first_request_timeout(HEADER_TIMEOUT);
     server
         .http_builder()
         .http1()

@@ -221,9 +221,10 @@ impl Store {
                         return Err(StoreError::HasChildren);
                     }
                     for sql in [
-                        "/* delete_crl_entries */ DELETE FROM crl_entries WHERE ca_id = $1",
-                        "/* delete_crl */ DELETE FROM fastpki_crls WHERE ca_id = $1",
+                        // In the order in which a revocation takes its locks.
                         "/* delete_certificates */ DELETE FROM certificates WHERE issuer_id = $1",
+                        "/* delete_crl */ DELETE FROM fastpki_crls WHERE ca_id = $1",
+                        "/* delete_crl_entries */ DELETE FROM crl_entries WHERE ca_id = $1",
                         "/* delete_serials */ DELETE FROM fastpki_serials WHERE issuer_id = $1",
                     ] {
                         tx.execute(sql, &[id.into()]).await?;

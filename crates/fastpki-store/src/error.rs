@@ -21,7 +21,7 @@ pub enum StoreError {
     /// The value is there already, and may be only once.
     #[error("{0:?} is taken")]
     Duplicate(Unique),
-    /// The row is not there, or no longer in the state that the change needs.
+    /// The row, or one that it refers to, is not there, or no longer in the state that the change needs.
     #[error("the row is gone or has changed")]
     Gone,
     /// A CA that others hang below cannot be deleted.
@@ -46,29 +46,33 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        if let rusqlite::Error::SqliteFailure(code, Some(message)) = &error
-            && matches!(
-                code.extended_code,
-                rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-            )
-        {
-            // "UNIQUE constraint failed: users.username"
-            return Self::Duplicate(unique(message));
+        use rusqlite::ffi;
+        match &error {
+            rusqlite::Error::SqliteFailure(code, Some(message)) => match code.extended_code {
+                // "UNIQUE constraint failed: users.username"
+                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
+                    Self::Duplicate(unique(message))
+                }
+                ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Gone,
+                _ => Self::Database(error.to_string()),
+            },
+            _ => Self::Database(error.to_string()),
         }
-        Self::Database(error.to_string())
     }
 }
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        if let Some(db) = error.as_db_error() {
-            if *db.code() == tokio_postgres::error::SqlState::UNIQUE_VIOLATION {
-                return Self::Duplicate(unique(db.constraint().unwrap_or_default()));
+        use tokio_postgres::error::SqlState;
+        let Some(db) = error.as_db_error() else { return Self::Database(error.to_string()) };
+        match db.code() {
+            code if *code == SqlState::UNIQUE_VIOLATION => {
+                Self::Duplicate(unique(db.constraint().unwrap_or_default()))
             }
+            code if *code == SqlState::FOREIGN_KEY_VIOLATION => Self::Gone,
             // Only the message: the detail may quote values.
-            return Self::Database(format!("{} ({})", db.message(), db.code().code()));
+            code => Self::Database(format!("{} ({})", db.message(), code.code())),
         }
-        Self::Database(error.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ async fn change_and_audit_entry_happen_both_or_neither(database: Database) {
     let store = database.open().await.unwrap();
     // The entry names a user who does not exist, which the database refuses.
     let refused = store.create_organization("Red".into(), None, now(), audit(Some(99))).await;
-    assert!(matches!(refused, Err(StoreError::Database(_))));
+    assert!(matches!(refused, Err(StoreError::Gone)));
     assert_eq!(database.number("SELECT count(*) FROM organizations").await, 0);
     store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap();
     assert_eq!(database.number("SELECT count(*) FROM organizations").await, 1);
