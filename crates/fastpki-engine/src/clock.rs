@@ -1,5 +1,5 @@
-//! Time and randomness. Nothing else in this program reads the clock or makes randomness; the one
-//! exception is the cryptographic library, which generates keys and IVs by itself.
+//! Time and randomness. Nothing else in this program reads the clock or makes randomness, but for the
+//! cryptographic libraries, which draw keys, IVs and salts by themselves.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -117,7 +117,7 @@ impl Settings {
             auth_rate_limit: reader.or("AUTH_RATE_LIMIT", rate_limit::DEFAULT.into(), rate_limit::parse),
             service_account_pepper: reader
                 .optional("SERVICE_ACCOUNT_TOKEN_PEPPER", |text| Ok(Secret::new(text))),
-            encryption_keys: reader.or("PRIVATE_KEY_ENCRYPTION_KEY", Vec::new(), encryption_key::parse),
+            encryption_keys: encryption_keys(&mut reader),
             log_level: reader.or("LOG_LEVEL", LogLevel::Info, LogLevel::parse),
             log_format: reader.or("LOG_FORMAT", LogFormat::Auto, LogFormat::parse),
             cors_origins: cors_origins(&mut reader),
@@ -148,6 +148,16 @@ fn secret_key(reader: &mut Reader<'_>, database: &DatabaseUrl) -> Option<Secret>
         reader.problem(SETTING, Fault::new("required with PostgreSQL", SECRET_KEY_HINT));
     }
     key
+}
+
+fn encryption_keys(reader: &mut Reader<'_>) -> Vec<Secret> {
+    const FILE: &str = "PRIVATE_KEY_ENCRYPTION_KEY_FILE";
+    // Passed over, it would leave private keys in plaintext that its operator believes encrypted.
+    if reader.text(FILE).is_some() {
+        let wrong = "this version does not read keys from a file";
+        reader.problem(FILE, Fault::new(wrong, "set PRIVATE_KEY_ENCRYPTION_KEY instead"));
+    }
+    reader.or("PRIVATE_KEY_ENCRYPTION_KEY", Vec::new(), encryption_key::parse)
 }
 
 fn cors_origins(reader: &mut Reader<'_>) -> Vec<String> {

@@ -64,7 +64,12 @@ impl From<rusqlite::Error> for StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         use tokio_postgres::error::SqlState;
-        let Some(db) = error.as_db_error() else { return Self::Database(error.to_string()) };
+        let Some(db) = error.as_db_error() else {
+            // Why a server cannot be reached stands in the cause.
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Self::Database(format!("{error}{cause}"));
+        };
         match db.code() {
             code if *code == SqlState::UNIQUE_VIOLATION => {
                 Self::Duplicate(unique(db.constraint().unwrap_or_default()))

@@ -58,6 +58,14 @@ async fn run(settings: Settings) -> Result<(), String> {
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
+    if settings.encryption_keys.is_empty() {
+        tracing::warn!(
+            "PRIVATE_KEY_ENCRYPTION_KEY is not set: private keys lie in the database in plaintext"
+        );
+    }
+    if settings.enable_docs {
+        tracing::warn!("ENABLE_DOCS: this version has no API documentation pages yet");
+    }
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("error: {what}{error}");
     let config = engine_config(&settings).map_err(|error| failed("", &error))?;
     let engine = Arc::new(Engine::start(config).await.map_err(|error| failed("", &error))?);

@@ -120,6 +120,12 @@ fn everything_can_be_set() {
 }
 
 #[test]
+fn encryption_key_file_is_refused_rather_than_passed_over() {
+    let problems = problems(&[("PRIVATE_KEY_ENCRYPTION_KEY_FILE", "/etc/fastpki/keys")]);
+    assert_eq!(problems[0].setting, "PRIVATE_KEY_ENCRYPTION_KEY_FILE");
+}
+
+#[test]
 fn environment_wins_over_dotenv() {
     let settings = read(
         &[("CERT_DAYS", "1")],

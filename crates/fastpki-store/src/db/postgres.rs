@@ -12,6 +12,8 @@ use crate::{config::TlsMode, error::StoreError, tls};
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
+    /// What a transaction begins with.
+    begin: &'static str,
 }
 
 impl Postgres {
@@ -46,8 +48,14 @@ impl Postgres {
             let reason = StoreError::from(error);
             StoreError::Unusable(format!("PostgreSQL cannot be reached: {reason}; check DATABASE_URL"))
         })?;
+        // What was answered survives a power cut, whatever the server's default is. Stronger settings stay.
+        let row = first.query_one("SHOW synchronous_commit", &[]).await?;
+        let begin = match row.try_get(0)? {
+            "off" | "local" => "BEGIN; SET LOCAL synchronous_commit = on",
+            _ => "BEGIN",
+        };
         drop(first);
-        Ok(Self { pool })
+        Ok(Self { pool, begin })
     }
 
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -63,10 +71,10 @@ impl Postgres {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
     {
-        let mut client = self.client().await?;
+        let (mut client, begin) = (self.client().await?, self.begin);
         // A task of its own: a caller who hangs up must not leave a transaction half-way.
         let task = tokio::spawn(async move {
-            client.begin().await?;
+            client.begin(begin).await?;
             let mut tx = Tx::Postgres(client);
             let result = work(&mut tx).await;
             let Tx::Postgres(client) = tx else { unreachable!("a transaction stays on its database") };
@@ -116,10 +124,9 @@ impl Client {
         Ok(self.object()?.batch_execute(sql).await?)
     }
 
-    async fn begin(&mut self) -> Result<(), StoreError> {
+    async fn begin(&mut self, sql: &str) -> Result<(), StoreError> {
         self.in_transaction = true;
-        // "on" unless the operator asks for more: an answered request survives a power cut.
-        self.script("BEGIN; SET LOCAL synchronous_commit = on").await
+        self.script(sql).await
     }
 
     async fn end(mut self, commit: bool) -> Result<(), StoreError> {
