@@ -135,8 +135,13 @@ impl Engine {
     }
 
     /// Lets go of private keys that nobody has needed for a while. To be called every minute or so.
-    pub fn tidy(&self) {
+    pub fn drop_idle_keys(&self) {
         self.keyring.drop_idle(self.now());
+    }
+
+    /// Removes tokens that have ended. To be called every hour or so; says how many there were.
+    pub async fn sweep_tokens(&self) -> Result<u64, Error> {
+        Ok(self.store.sweep_tokens(self.now()).await?)
     }
 
     /// Waits until everything that was asked is written, and closes the database.

@@ -77,10 +77,10 @@ async fn key_is_kept_while_used_and_dropped_when_idle() {
     clock.advance(590);
     assert!(Arc::ptr_eq(&first, &engine.signer(id).await.unwrap()), "it is opened once");
     clock.advance(590);
-    engine.tidy();
+    engine.drop_idle_keys();
     assert!(engine.keyring.holds(id));
     clock.advance(20);
-    engine.tidy();
+    engine.drop_idle_keys();
     assert!(!engine.keyring.holds(id));
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
+use tokio::task::JoinHandle;
 
 use crate::{router::router, state::AppState};
 
@@ -16,7 +17,8 @@ pub struct Running {
     /// Where it listens; tells the port where 0 was asked for.
     pub address: SocketAddr,
     handle: Handle<SocketAddr>,
-    task: tokio::task::JoinHandle<io::Result<()>>,
+    task: JoinHandle<io::Result<()>>,
+    tidying: JoinHandle<()>,
     state: AppState,
 }
 
@@ -37,8 +39,8 @@ pub fn serve(state: AppState, listener: TcpListener) -> io::Result<Running> {
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD);
     let task = tokio::spawn(server.serve(service));
-    tokio::spawn(tidy(state.clone()));
-    Ok(Running { address, handle, task, state })
+    let tidying = tokio::spawn(tidy(state.clone()));
+    Ok(Running { address, handle, task, tidying, state })
 }
 
 impl Running {
@@ -46,17 +48,25 @@ impl Running {
     pub async fn stop(self) -> io::Result<()> {
         self.handle.graceful_shutdown(Some(GRACE));
         let served = self.task.await.map_err(io::Error::other)?;
+        self.tidying.abort();
         self.state.engine.close().await;
         served
     }
 }
 
-/// Lets the engine tidy up, every minute.
+/// Lets the engine tidy up.
 async fn tidy(state: AppState) {
-    let mut tick = tokio::time::interval(TIDY_EVERY);
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    let mut hour = tokio::time::interval(Duration::from_secs(3600));
     loop {
-        tick.tick().await;
-        state.engine.tidy();
+        tokio::select! {
+            _ = minute.tick() => state.engine.drop_idle_keys(),
+            _ = hour.tick() => match state.engine.sweep_tokens().await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "tokens that have ended were removed"),
+                Err(error) => tracing::error!(%error, "tokens that have ended could not be removed"),
+            },
+        }
     }
 }
 
@@ -66,5 +76,3 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD: usize = 64 * 1024;
 /// How long running requests may take once the server was told to stop; an RSA-8192 key takes up to a minute.
 const GRACE: Duration = Duration::from_secs(60);
-/// How often the engine tidies up.
-const TIDY_EVERY: Duration = Duration::from_secs(60);

@@ -12,6 +12,7 @@ on_both_databases! {
     requests_without_a_good_token_are_401,
     access_token_ends,
     token_of_another_user_with_the_same_id_is_refused,
+    tokens_that_have_ended_are_swept,
     form_problems_are_listed,
     too_many_sign_ins_are_429,
     forwarded_addresses_count_only_behind_trusted_proxies,
@@ -84,6 +85,14 @@ async fn token_of_another_user_with_the_same_id_is_refused(server: Server) {
     let token = server.engine.access_token(fastpki_types::UserId(1), "predecessor", role).unwrap();
     let client = Client { token: Some(token), ..server.stranger() };
     client.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
+}
+
+async fn tokens_that_have_ended_are_swept(server: Server) {
+    server.superuser().await;
+    server.clock.advance(1440 * 60 + 1);
+    server.sign_in("root").await;
+    assert_eq!(server.engine.sweep_tokens().await.unwrap(), 1);
+    assert_eq!(server.database.peek("SELECT count(*) FROM refresh_tokens").await, ["1"]);
 }
 
 async fn form_problems_are_listed(server: Server) {
