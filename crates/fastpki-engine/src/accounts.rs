@@ -3,25 +3,25 @@
 use fastpki_store::{NewUser, PasswordHash};
 use fastpki_types::{AuditAction, User, UserCreate, UserId, UserRole};
 
-use crate::{Caller, CreateUser, Engine, Error, Permit, sessions::hash_password};
+use crate::{
+    Caller, CreateFirstUser, CreateUser, Engine, Error, Permit, permissions::Actor, sessions::hash_password,
+};
 
 impl Engine {
     /// Creates a user.
     pub async fn create_user(&self, permit: Permit<CreateUser, UserCreate>) -> Result<User, Error> {
-        self.insert_user(permit, false).await
+        self.insert_user(permit.actor, permit.resource, false).await
     }
 
     /// Creates the very first user; of several who try at once, one succeeds.
-    pub async fn create_first_user(&self, permit: Permit<CreateUser, UserCreate>) -> Result<User, Error> {
-        self.insert_user(permit, true).await
+    pub async fn create_first_user(
+        &self,
+        permit: Permit<CreateFirstUser, UserCreate>,
+    ) -> Result<User, Error> {
+        self.insert_user(permit.actor, permit.resource, true).await
     }
 
-    async fn insert_user(
-        &self,
-        permit: Permit<CreateUser, UserCreate>,
-        must_be_first: bool,
-    ) -> Result<User, Error> {
-        let new = permit.resource;
+    async fn insert_user(&self, actor: Actor, new: UserCreate, must_be_first: bool) -> Result<User, Error> {
         if let Some(organization) = new.organization_id
             && self.store.organizations(Some(organization)).await?.is_empty()
         {
@@ -31,7 +31,7 @@ impl Engine {
         let password = new.password;
         let hash = self.lanes.passwords(move || hash_password(&password, cost)).await??;
         let now = self.now();
-        let audit = permit.actor.audit(
+        let audit = actor.audit(
             now,
             AuditAction::UserCreate,
             new.organization_id,

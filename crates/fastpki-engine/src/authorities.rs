@@ -215,14 +215,17 @@ impl Engine {
     ) -> Result<(CertificateRow, Option<PrivateKeyPem>), Error> {
         let Permit { resource: row, actor, .. } = permit;
         let certificate = &row.certificate;
-        let Some(sealed) = self.store.certificate_key(certificate.id).await? else { return Ok((row, None)) };
         let owner = || KeyOwner::Certificate(certificate.id, certificate.common_name.clone());
-        let pem = self.seal.open(&sealed, owner).map_err(Error::internal)?;
-        let detail = format!("Exported the private key of certificate '{}'", certificate.common_name);
+        let pem = match self.store.certificate_key(certificate.id).await? {
+            Some(sealed) => Some(self.seal.open(&sealed, owner).map_err(Error::internal)?),
+            None => None,
+        };
+        let verb = if pem.is_some() { "Exported" } else { "Asked for" };
+        let detail = format!("{verb} the private key of certificate '{}'", certificate.common_name);
         let action = AuditAction::CertExportPrivateKey;
         let audit = actor.audit(self.now(), action, certificate.organization_id, "certificate", detail);
         self.store.record(audit, Some(certificate.id.0)).await?;
-        Ok((row, Some(pem)))
+        Ok((row, pem))
     }
 
     /// Deletes a CA with its certificates and its CRL.

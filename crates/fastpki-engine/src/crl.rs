@@ -94,9 +94,9 @@ impl Engine {
                 self.crls.put(ca, &crl);
                 return Ok(crl);
             }
-            // Another server reserved a later number meanwhile; its CRL will do as well.
+            // Another server recorded a later CRL meanwhile; it will do as well, if it has seen as much.
         }
-        Err(Error::Internal(format!("the CRL of CA {ca} could not be made: other servers kept making it")))
+        Err(Error::Internal(format!("the CRL of CA {ca} changed faster than it could be made")))
     }
 
     async fn crl_head(&self, ca: CaId) -> Result<CrlHead, Error> {
@@ -121,7 +121,7 @@ impl Engine {
         Ok(crl.is_current(head, self.now()).then(|| Arc::new(crl)))
     }
 
-    /// Makes and records a CRL; `None` if another server was faster.
+    /// Makes and records a CRL; `None` if another server recorded a later one.
     async fn make_crl(&self, ca: CaId) -> Result<Option<Arc<PublishedCrl>>, Error> {
         let signer = self.signer(ca).await?;
         let number = self.store.reserve_crl_number(ca).await?;

@@ -49,6 +49,7 @@ impl From<StoreError> for Error {
             | StoreError::Unreadable(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
+            StoreError::AlreadyRevoked => Self::Conflict("this certificate is already revoked".into()),
             StoreError::HasChildren => {
                 Self::Conflict("this CA has intermediate CAs below it: delete those first".into())
             }

@@ -55,7 +55,7 @@ impl Engine {
         let pem = self.seal.open(&sealed, || KeyOwner::Ca(id, name)).map_err(Error::internal)?;
         let signer = self
             .lanes
-            .keys(move || {
+            .sign(move || {
                 let ids = chain.iter().map(|row| row.ca.id).collect();
                 let chain: Result<Vec<Certificate>, _> =
                     chain.iter().map(|row| Certificate::from_pem(&row.ca.certificate)).collect();

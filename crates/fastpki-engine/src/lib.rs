@@ -35,8 +35,8 @@ pub use fastpki_store::{
 };
 pub use issuance::Issued;
 pub use permissions::{
-    Act, Action, CreateCa, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization, Owned, Ownership,
-    Permit, Read, Revoke,
+    Act, Action, CreateCa, CreateFirstUser, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization,
+    Owned, Ownership, Permit, Read, Revoke,
 };
 pub use slug::{Slug, slug};
 

@@ -106,6 +106,9 @@ pub(crate) struct Actor {
     pub(crate) service_account: Option<(ServiceAccountId, String)>,
 }
 
+/// Whoever has not signed in.
+const NOBODY: Actor = Actor { user: None, service_account: None };
+
 /// Marks a permit by what it allows.
 pub trait Act {
     /// The action.
@@ -147,6 +150,9 @@ pub struct NewOrganization;
 
 /// Marks the permit to create a user.
 pub struct CreateUser;
+
+/// Marks the permit to create the very first user.
+pub struct CreateFirstUser;
 
 impl Caller {
     /// Leave to do this with that.
@@ -255,12 +261,14 @@ impl Caller {
     }
 }
 
-impl Permit<CreateUser, UserCreate> {
+impl Permit<CreateFirstUser, UserCreate> {
     /// Leave to create the very first user, of any role. The store lets it happen only once.
     pub fn bootstrap(new: UserCreate) -> Self {
-        Self { resource: new, actor: Actor { user: None, service_account: None }, action: PhantomData }
+        Self { resource: new, actor: NOBODY, action: PhantomData }
     }
+}
 
+impl Permit<CreateUser, UserCreate> {
     /// Leave for a stranger to register, where the operator has opened registration: a plain user,
     /// without organization and flags.
     pub fn registration(new: UserCreate) -> Result<Self, Error> {
@@ -274,7 +282,7 @@ impl Permit<CreateUser, UserCreate> {
                     .into(),
             ));
         }
-        Ok(Self::bootstrap(new))
+        Ok(Self { resource: new, actor: NOBODY, action: PhantomData })
     }
 }
 

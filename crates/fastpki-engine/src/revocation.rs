@@ -1,6 +1,5 @@
 //! Revoking certificates.
 
-use fastpki_store::StoreError;
 use fastpki_types::AuditAction;
 
 use crate::{CertificateRow, Engine, Error, Permit, Revoke, engine::aged};
@@ -21,10 +20,7 @@ impl Engine {
         };
         let action = AuditAction::CertRevoke;
         let audit = actor.audit(now, action, certificate.organization_id, "certificate", detail);
-        match self.store.revoke_certificate(certificate.id, reason, now, audit).await {
-            Ok(row) => Ok(aged(row, now)),
-            Err(StoreError::Gone) => Err(Error::Conflict("this certificate is already revoked".into())),
-            Err(error) => Err(error.into()),
-        }
+        let row = self.store.revoke_certificate(certificate.id, reason, now, audit).await?;
+        Ok(aged(row, now))
     }
 }

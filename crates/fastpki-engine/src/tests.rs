@@ -100,8 +100,17 @@ async fn key_swapped_in_the_database_signs_nothing() {
     assert!(refused.contains("does not belong"), "{refused}");
 }
 
-#[test]
-fn unknown_user_costs_as_much_as_a_wrong_password() {
-    let passwords = sessions::Passwords::new(5);
-    assert!(passwords.hash_of_nobody().starts_with("$2b$05$"));
+#[tokio::test]
+async fn unknown_user_costs_as_much_as_a_wrong_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder, clock()).await;
+    with_user(&engine).await;
+    let known = engine.store.user_by_name("root").await.unwrap().unwrap().password.0;
+    let nobody = engine.passwords.hash_of_nobody();
+    assert_eq!(known[..7], nobody[..7], "the same algorithm at the same cost");
+    for name in ["root", "nobody"] {
+        let before = sessions::CHECKS.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(engine.sign_in(name.into(), "wrong password".to_owned().into()).await.is_err());
+        assert_eq!(sessions::CHECKS.load(std::sync::atomic::Ordering::SeqCst), before + 1, "{name}");
+    }
 }

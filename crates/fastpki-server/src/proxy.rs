@@ -40,13 +40,14 @@ pub(crate) fn base_url(parts: &Parts, state: &AppState) -> Result<String, Error>
         return Ok(base.clone());
     }
     let trusted = is_trusted(peer(parts), state);
-    let forwarded = |name| if trusted { first(&parts.headers, name) } else { None };
+    // Proxies append: what stands last, the trusted one has written.
+    let forwarded = |name| if trusted { last(&parts.headers, name) } else { None };
     let scheme = match forwarded("x-forwarded-proto") {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
         _ => "http",
     };
     let host = forwarded("x-forwarded-host")
-        .or_else(|| first(&parts.headers, header::HOST.as_str()))
+        .or_else(|| last(&parts.headers, header::HOST.as_str()))
         .or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
         .ok_or_else(|| Error::Invalid("the request has no Host header".into()))?;
     // It ends up in certificates: nothing but a name or an address, and a port.
@@ -80,8 +81,9 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get_all(name).iter().next_back()?;
+    value.to_str().ok()?.rsplit(',').next().map(str::trim)
 }
 
 /// A host name, a port, and brackets.

@@ -54,6 +54,7 @@ async fn crl(
         file_name: if is_pem { format!("{slug}.crl.pem") } else { format!("{slug}.crl") },
         version: crl.number.to_string(),
         changed: crl.this_update,
+        changes: true,
         max_age: left.clamp(0, CRL_MAX_AGE),
     };
     if let Some(response) = download.unchanged(&headers) {
@@ -80,6 +81,7 @@ async fn ca(
         file_name: file.clone(),
         version: format!("{}-{}", row.ca.id, row.ca.created_at.as_micros()),
         changed: row.ca.created_at,
+        changes: false,
         max_age: CA_MAX_AGE,
     };
     if let Some(response) = download.unchanged(&headers) {
@@ -98,6 +100,8 @@ struct Download {
     file_name: String,
     version: String,
     changed: Timestamp,
+    /// Whether it will change again.
+    changes: bool,
     max_age: i64,
 }
 
@@ -114,6 +118,8 @@ impl Download {
                 let mut tags = value.to_str().ok()?.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
                 tags.any(|tag| tag == etag || tag == "*")
             }
+            // Two CRLs may be made within the second that is all a date can tell.
+            None if self.changes => false,
             None => {
                 let since = headers.get(header::IF_MODIFIED_SINCE)?.to_str().ok()?;
                 httpdate::parse_http_date(since).ok()? >= self.last_modified()

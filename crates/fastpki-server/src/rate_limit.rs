@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use fastpki_types::Timestamp;
@@ -14,6 +17,8 @@ use crate::settings::RateLimits;
 pub(crate) struct RateLimiter {
     limits: RateLimits,
     counts: Mutex<HashMap<(IpAddr, usize), Window>>,
+    /// The second in which windows that are over were last forgotten.
+    forgotten: AtomicI64,
 }
 
 /// A window of time: its number since 1970, and the attempts in it.
@@ -24,7 +29,7 @@ struct Window {
 
 impl RateLimiter {
     pub(crate) fn new(limits: RateLimits) -> Self {
-        Self { limits, counts: Mutex::default() }
+        Self { limits, counts: Mutex::default(), forgotten: AtomicI64::new(0) }
     }
 
     /// Counts an attempt; past a limit, the seconds until it is lifted.
@@ -32,9 +37,12 @@ impl RateLimiter {
         let address = subscriber(address);
         let seconds = now.as_seconds();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= MAX_ADDRESSES {
+        if counts.len() >= MAX_ADDRESSES && self.forgotten.swap(seconds, Ordering::Relaxed) != seconds {
             counts.retain(|(_, limit), window| window.number == seconds / self.window(*limit));
         }
+        // When there are too many, those not known yet count as one.
+        let full = counts.len() >= MAX_ADDRESSES;
+        let address = if full && !counts.contains_key(&(address, 0)) { OVERFLOW } else { address };
         let mut wait = None;
         for (index, limit) in self.limits.iter().enumerate() {
             let length = self.window(index);
@@ -65,6 +73,8 @@ fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Stands for all addresses beyond those that are remembered.
+const OVERFLOW: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 /// Addresses that are remembered before those whose windows are over are forgotten: 10 MB.
 const MAX_ADDRESSES: usize = 100_000;
 
@@ -90,6 +100,17 @@ mod tests {
         assert_eq!(limiter.attempt(address, at(11)), Ok(()));
         assert_eq!(limiter.attempt(address, at(12)), Err(48));
         assert_eq!(limiter.attempt(address, at(60)), Ok(()));
+    }
+
+    #[test]
+    fn addresses_beyond_what_is_remembered_count_as_one() {
+        let limiter = limiter(&[(1, 86_400)]);
+        for number in 0..u32::try_from(MAX_ADDRESSES).unwrap() {
+            assert_eq!(limiter.attempt(std::net::Ipv4Addr::from_bits(number).into(), at(0)), Ok(()));
+        }
+        assert_eq!(limiter.attempt("192.0.2.1".parse().unwrap(), at(1)), Ok(()));
+        assert!(limiter.attempt("192.0.2.2".parse().unwrap(), at(2)).is_err());
+        assert!(limiter.counts.lock().unwrap().len() <= MAX_ADDRESSES + 1);
     }
 
     #[test]

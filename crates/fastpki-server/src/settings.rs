@@ -113,7 +113,7 @@ impl Settings {
             secret_key: secret_key(&mut reader, &database),
             access_token_minutes: reader.or("ACCESS_TOKEN_EXPIRE_MINUTES", 15, scalar::positive),
             refresh_token_minutes: reader.or("REFRESH_TOKEN_EXPIRE_MINUTES", 1440, scalar::positive),
-            algorithm: reader.or("ALGORITHM", JwtAlgorithm::Hs256, JwtAlgorithm::parse),
+            algorithm: reader.or("ALGORITHM", JwtAlgorithm::Hs256, jwt_algorithm::parse),
             auth_rate_limit: reader.or("AUTH_RATE_LIMIT", rate_limit::DEFAULT.into(), rate_limit::parse),
             service_account_pepper: reader
                 .optional("SERVICE_ACCOUNT_TOKEN_PEPPER", |text| Ok(Secret::new(text))),

@@ -9,12 +9,12 @@ use std::{
 };
 
 use fastpki_engine::{
-    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, JwtAlgorithm as EngineAlgorithm,
-    SystemClock, SystemEntropy, TlsMode as EngineTlsMode, new_secret_key,
+    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, SystemClock, SystemEntropy,
+    new_secret_key,
 };
 use zeroize::Zeroizing;
 
-use crate::settings::{DatabaseUrl, JwtAlgorithm, Settings, TlsMode};
+use crate::settings::{DatabaseUrl, Settings};
 
 /// Why the server does not start; the text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +53,7 @@ pub fn engine_config(settings: &Settings) -> Result<Config, StartError> {
         database: database(&settings.database),
         encryption_keys: keys?,
         secret_key,
-        algorithm: match settings.algorithm {
-            JwtAlgorithm::Hs256 => EngineAlgorithm::Hs256,
-            JwtAlgorithm::Hs384 => EngineAlgorithm::Hs384,
-            JwtAlgorithm::Hs512 => EngineAlgorithm::Hs512,
-        },
+        algorithm: settings.algorithm,
         access_token_minutes: settings.access_token_minutes,
         refresh_token_minutes: settings.refresh_token_minutes,
         defaults: IssuingDefaults {
@@ -77,13 +73,7 @@ fn database(url: &DatabaseUrl) -> DatabaseConfig {
         DatabaseUrl::Sqlite { path } => DatabaseConfig::Sqlite { path: path.clone() },
         DatabaseUrl::Postgres { url, tls, root_cert } => DatabaseConfig::Postgres {
             url: Zeroizing::new(url.expose().to_owned()),
-            tls: match tls {
-                TlsMode::Disable => EngineTlsMode::Disable,
-                TlsMode::Prefer => EngineTlsMode::Prefer,
-                TlsMode::Require => EngineTlsMode::Require,
-                TlsMode::VerifyCa => EngineTlsMode::VerifyCa,
-                TlsMode::VerifyFull => EngineTlsMode::VerifyFull,
-            },
+            tls: *tls,
             root_cert: root_cert.clone(),
         },
     }
@@ -102,9 +92,7 @@ fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<S
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let secret = new_secret_key(entropy);
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-            file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            write_private(&path, secret.as_bytes()).map_err(failed)?;
             tracing::warn!(
                 file = %path.display(),
                 "SECRET_KEY is not set: a new one was made and is kept in this file, which belongs into your backups"
@@ -113,6 +101,18 @@ fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<S
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Writes a file that only its owner may read; whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("secret-key.new");
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 /// As many characters as `SECRET_KEY` must have.

@@ -13,10 +13,12 @@ CREATE TABLE fastpki_serials (
 INSERT INTO fastpki_serials (issuer_id, serial_number)
 SELECT DISTINCT issuer_id, serial_number FROM certificates WHERE issuer_id IS NOT NULL;
 
--- The latest CRL of each CA: its number only grows; it covers every entry up to last_entry_id.
+-- The latest CRL of each CA: reserved is the highest number given out, number that of the CRL that is
+-- recorded; it covers every entry up to last_entry_id.
 CREATE TABLE fastpki_crls (
     ca_id INTEGER NOT NULL PRIMARY KEY,
-    number BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
+    number BIGINT NOT NULL DEFAULT 0,
     last_entry_id INTEGER,
     this_update {timestamp},
     next_update {timestamp},

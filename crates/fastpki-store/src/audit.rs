@@ -63,7 +63,7 @@ impl Store {
     /// Entries, newest first.
     pub async fn audit_logs(&self, filter: AuditFilter) -> Result<Vec<AuditLog>, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let mut conditions = String::new();
                     let mut values: Vec<Value> = Vec::new();
@@ -110,7 +110,7 @@ pub(crate) async fn record(
         "/* record_audit */
          INSERT INTO audit_logs (id, created_at, action, user_id, username, service_account_id,
                                  service_account_name, organization_id, resource_type, resource_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8), $9, $10, $11)",
         &[
             id.into(),
             audit.at.into(),

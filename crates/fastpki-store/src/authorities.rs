@@ -89,7 +89,7 @@ impl Store {
                     }
                     use_serial(tx, new.parent_ca_id.unwrap_or(id), &new.serial_number).await?;
                     insert(tx, id, &new, now).await?;
-                    let sql = "/* create_crl */ INSERT INTO fastpki_crls (ca_id, number) VALUES ($1, $2)";
+                    let sql = "/* create_crl */ INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, $2)";
                     tx.execute(sql, &[id.into(), 0.into()]).await?;
                     audit::record(tx, &audit, Some(id.0)).await?;
                     one(tx, id).await?.ok_or(StoreError::Gone)
@@ -167,7 +167,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AuthorityRow>, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let mut values: Vec<Value> = vec![after.into(), limit.into(), skip.into()];
                     let condition = visible.condition("a", &mut values);
@@ -183,7 +183,7 @@ impl Store {
     /// How many CAs a principal may see.
     pub async fn count_authorities(&self, visible: Visible) -> Result<i64, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let mut values: Vec<Value> = vec![0.into()];
                     let condition = visible.condition("a", &mut values);
@@ -245,11 +245,17 @@ impl Store {
         values: Vec<Value>,
     ) -> Result<Vec<AuthorityRow>, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move { tx.rows(sql, &values).await?.into_iter().map(authority_row).collect() })
             })
             .await
     }
+}
+
+/// Whether there is a CA with this id.
+pub(crate) async fn is_authority(tx: &mut Tx, id: CaId) -> Result<bool, StoreError> {
+    let sql = "/* is_authority */ SELECT id FROM certificate_authorities WHERE id = $1";
+    Ok(tx.row(sql, &[id.into()]).await?.is_some())
 }
 
 /// Notes that an issuer has used a serial number; it may be used only once.
@@ -265,7 +271,8 @@ async fn insert(tx: &mut Tx, id: CaId, new: &NewAuthority, now: Timestamp) -> Re
              (id, name, description, subject_dn, key_type, key_size, valid_days, created_at, updated_at, private_key,
               certificate, organization_id, created_by_user_id, created_by_service_account_id, parent_ca_id,
               path_length, allow_leaf_certs, crl_base_url)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, (SELECT o.id FROM organizations o WHERE o.id = $11),
+                 $12, $13, $14, $15, $16, $17)",
         &[
             id.into(),
             new.name.as_str().into(),

@@ -8,7 +8,7 @@ use fastpki_types::{
 use crate::{
     Store,
     audit::{self, NewAudit},
-    authorities::{key_of, use_serial},
+    authorities::{is_authority, key_of, use_serial},
     db::{Row, Table, Tx, Value},
     error::StoreError,
     seal::SealedKey,
@@ -176,7 +176,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<CertificateRow>, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let mut values: Vec<Value> = vec![after.into(), limit.into(), skip.into()];
                     let conditions = filter.conditions(&mut values);
@@ -195,7 +195,7 @@ impl Store {
     /// How many certificates there are in a list.
     pub async fn count_certificates(&self, filter: CertificateFilter) -> Result<i64, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let mut values: Vec<Value> = vec![0.into()];
                     let conditions = filter.conditions(&mut values);
@@ -208,7 +208,7 @@ impl Store {
             .await
     }
 
-    /// Revokes a certificate that is not revoked yet ([`StoreError::Gone`] otherwise) and puts it on its issuer's CRL.
+    /// Revokes a certificate that is not revoked yet and puts it on its issuer's CRL.
     pub async fn revoke_certificate(
         &self,
         id: CertificateId,
@@ -223,9 +223,15 @@ impl Store {
                                UPDATE certificates SET status = $2, revoked_at = $3, updated_at = $3
                                WHERE id = $1 AND status <> $2 RETURNING issuer_id, serial_number";
                     let values = [id.into(), Value::named(CertificateStatus::Revoked), now.into()];
-                    let mut row = tx.row(sql, &values).await?.ok_or(StoreError::Gone)?;
+                    let Some(mut row) = tx.row(sql, &values).await? else {
+                        let there = one(tx, id).await?.is_some();
+                        return Err(if there { StoreError::AlreadyRevoked } else { StoreError::Gone });
+                    };
                     let (issuer, serial): (Option<CaId>, String) = (row.next()?, row.next()?);
-                    if let Some(issuer) = issuer {
+                    // An adopted row may name an issuer that is gone, and with it its CRL.
+                    if let Some(issuer) = issuer
+                        && is_authority(tx, issuer).await?
+                    {
                         // Taken before the entry's id: entries of one CA are committed in the order of their ids,
                         // so that the newest id says which entries a CRL has seen.
                         lock_crl(tx, issuer).await?;
@@ -287,8 +293,8 @@ impl CertificateFilter {
         only("c.issuer_id = ?", self.issuer.into());
         only("c.certificate_type = ?", self.certificate_type.map_or(Value::Null, Value::named));
         only(
-            "LOWER(c.common_name) LIKE ? ESCAPE '\\'",
-            self.common_name.as_deref().map(|text| format!("%{}%", escape_like(&text.to_lowercase()))).into(),
+            "LOWER(c.common_name) LIKE LOWER(?) ESCAPE '\\'",
+            self.common_name.as_deref().map(|text| format!("%{}%", escape_like(text))).into(),
         );
         only("c.serial_number = ?", self.serial_number.as_deref().into());
         only("c.not_after < ?", self.expires_before.into());
@@ -319,8 +325,8 @@ fn escape_like(text: &str) -> String {
 async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     tx.execute(
         "/* lock_crl */
-         INSERT INTO fastpki_crls (ca_id, number) VALUES ($1, 0)
-         ON CONFLICT (ca_id) DO UPDATE SET number = fastpki_crls.number",
+         INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 0)
+         ON CONFLICT (ca_id) DO UPDATE SET reserved = fastpki_crls.reserved",
         &[ca.into()],
     )
     .await
@@ -339,7 +345,8 @@ async fn insert(
              (id, common_name, subject_dn, certificate_type, key_type, key_size, valid_days, status, created_at,
               updated_at, private_key, certificate, serial_number, not_before, not_after, issuer_id,
               organization_id, created_by_user_id, created_by_service_account_id, is_csr_origin, renewed_from_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15,
+                 (SELECT o.id FROM organizations o WHERE o.id = $16), $17, $18, $19, $20)",
         &[
             id.into(),
             new.common_name.as_str().into(),
@@ -378,19 +385,29 @@ async fn one(tx: &mut Tx, id: CertificateId) -> Result<Option<CertificateRow>, S
 
 /// Fills in what renews these certificates, which are in the order of their ids.
 async fn add_renewals(tx: &mut Tx, rows: &mut [CertificateRow]) -> Result<(), StoreError> {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-    let sql = "/* renewals */
-               SELECT renewed_from_id, id FROM certificates
-               WHERE renewed_from_id >= $1 AND renewed_from_id <= $2 ORDER BY id";
-    let renewals = tx.rows(sql, &[first.certificate.id.into(), last.certificate.id.into()]).await?;
-    for mut renewal in renewals {
-        let (from, to): (CertificateId, CertificateId) = (renewal.next()?, renewal.next()?);
-        if let Ok(place) = rows.binary_search_by_key(&from, |row| row.certificate.id) {
-            rows[place].certificate.renewed_to_ids.push(to);
+    for rows in rows.chunks_mut(RENEWALS_AT_ONCE) {
+        let Some(last) = rows.last().map(|row| row.certificate.id) else { return Ok(()) };
+        // One statement for a row, one for many: a list that is short is filled up with its last id.
+        let places = if rows.len() == 1 { 1 } else { RENEWALS_AT_ONCE };
+        let ids = rows.iter().map(|row| row.certificate.id).chain(std::iter::repeat(last)).take(places);
+        let values: Vec<Value> = ids.map(Value::from).collect();
+        let numbers: Vec<String> = (1..=places).map(|number| format!("${number}")).collect();
+        let sql = format!(
+            "/* renewals */ SELECT renewed_from_id, id FROM certificates WHERE renewed_from_id IN ({}) ORDER BY id",
+            numbers.join(", ")
+        );
+        for mut renewal in tx.rows(&sql, &values).await? {
+            let (from, to): (CertificateId, CertificateId) = (renewal.next()?, renewal.next()?);
+            if let Ok(place) = rows.binary_search_by_key(&from, |row| row.certificate.id) {
+                rows[place].certificate.renewed_to_ids.push(to);
+            }
         }
     }
     Ok(())
 }
+
+/// Certificates whose renewals are asked for in one statement.
+const RENEWALS_AT_ONCE: usize = 50;
 
 fn certificate_row(mut row: Row) -> Result<CertificateRow, StoreError> {
     let (id, common_name, subject_dn) = (row.next()?, row.next()?, row.next()?);

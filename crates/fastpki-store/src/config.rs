@@ -22,8 +22,9 @@ pub enum DatabaseConfig {
     },
 }
 
-/// libpq's `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is asked of TLS towards PostgreSQL, weakest first, as
+/// [libpq has it](https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsMode {
     /// Never encrypted.
     Disable,

@@ -84,7 +84,7 @@ impl Store {
         let sql =
             "/* crl_der */ SELECT der FROM fastpki_crls WHERE ca_id = $1 AND number = $2 AND der IS NOT NULL";
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let row = tx.row(sql, &[ca.into(), number.into()]).await?;
                     row.map(|mut row| row.next()).transpose()
@@ -96,9 +96,9 @@ impl Store {
     /// Takes the next CRL number of a CA. It is never given again, even if no CRL comes of it.
     pub async fn reserve_crl_number(&self, ca: CaId) -> Result<u64, StoreError> {
         let sql = "/* reserve_crl_number */
-                   INSERT INTO fastpki_crls (ca_id, number) VALUES ($1, 1)
-                   ON CONFLICT (ca_id) DO UPDATE SET number = fastpki_crls.number + 1, last_entry_id = NULL
-                   RETURNING number";
+                   INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 1)
+                   ON CONFLICT (ca_id) DO UPDATE SET reserved = fastpki_crls.reserved + 1
+                   RETURNING reserved";
         self.db
             .write(move |tx| {
                 Box::pin(async move { tx.row(sql, &[ca.into()]).await?.ok_or(StoreError::Gone)?.next() })
@@ -106,12 +106,12 @@ impl Store {
             .await
     }
 
-    /// Records a CRL as its CA's latest; false if a later number was reserved meanwhile.
+    /// Records a CRL as its CA's latest; false if one with a higher number was recorded meanwhile.
     pub async fn record_crl(&self, crl: CrlRow) -> Result<bool, StoreError> {
         let number = i64::try_from(crl.number).unwrap_or(i64::MAX);
         let sql = "/* record_crl */
-                   UPDATE fastpki_crls SET last_entry_id = $3, this_update = $4, next_update = $5, der = $6
-                   WHERE ca_id = $1 AND number = $2";
+                   UPDATE fastpki_crls SET number = $2, last_entry_id = $3, this_update = $4, next_update = $5, der = $6
+                   WHERE ca_id = $1 AND number < $2";
         self.db
             .write(move |tx| {
                 Box::pin(async move {
@@ -149,7 +149,7 @@ impl Store {
                        WHERE d.serial_number = e.serial_number AND d.ca_id = e.ca_id AND d.id < e.id)
                    ORDER BY e.id LIMIT $5";
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let values = [ca.into(), after.into(), upto.into(), ended_before.into(), limit.into()];
                     let rows = tx.rows(sql, &values).await?;

@@ -35,7 +35,7 @@ impl Db {
         }
     }
 
-    /// Reads. Each statement sees the database as it is then.
+    /// Reads a few rows by their keys. Each statement sees the database as it is then.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send,
@@ -43,6 +43,18 @@ impl Db {
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.read(work),
+            Self::Postgres(postgres) => postgres.read(work).await,
+        }
+    }
+
+    /// Reads what may take long: lists, counts, pages of a CRL. Off the async runtime's threads, few at once.
+    pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+    {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.scan(work).await,
             Self::Postgres(postgres) => postgres.read(work).await,
         }
     }
@@ -57,6 +69,15 @@ impl Db {
         match self {
             Self::Sqlite(sqlite) => sqlite.write(work).await,
             Self::Postgres(postgres) => postgres.write(work).await,
+        }
+    }
+
+    /// Moves what was written from SQLite's WAL into the file: until then the file has the old contents, and
+    /// afterwards the WAL has nothing. PostgreSQL's dead rows are for its VACUUM.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.checkpoint().await,
+            Self::Postgres(_) => Ok(()),
         }
     }
 

@@ -24,6 +24,9 @@ pub enum StoreError {
     /// The row, or one that it refers to, is not there, or no longer in the state that the change needs.
     #[error("the row is gone or has changed")]
     Gone,
+    /// The certificate is revoked already.
+    #[error("the certificate is revoked already")]
+    AlreadyRevoked,
     /// A CA that others hang below cannot be deleted.
     #[error("the CA has children")]
     HasChildren,

@@ -40,7 +40,7 @@ impl Store {
     /// Every organization by name, or the one with this id.
     pub async fn organizations(&self, only: Option<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let rows = match only {
                         Some(id) => {

@@ -53,6 +53,10 @@ impl Store {
             for table in [KeyTable::Authorities, KeyTable::Certificates] {
                 report.encrypted += self.encrypt_table(table, seal, now).await?;
             }
+            if report.encrypted > 0 {
+                // Until then the file itself still has every key in plaintext.
+                self.db.checkpoint().await?;
+            }
         }
         Ok(report)
     }
@@ -103,7 +107,7 @@ impl Store {
     ) -> Result<Vec<Stored>, StoreError> {
         let sql = table.page_sql(plaintext);
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let rows = tx.rows(sql, &[after.into(), limit.into()]).await?;
                     rows.into_iter()

@@ -171,7 +171,7 @@ impl Store {
     pub async fn users(&self, skip: i64, limit: i64) -> Result<Vec<User>, StoreError> {
         let sql = select_users!("users", "FROM users u ORDER BY u.id LIMIT $1 OFFSET $2");
         self.db
-            .read(move |tx| {
+            .scan(move |tx| {
                 Box::pin(async move {
                     let rows = tx.rows(sql, &[limit.into(), skip.into()]).await?;
                     rows.into_iter().map(|mut row| Ok(user_row(&mut row)?.user)).collect()

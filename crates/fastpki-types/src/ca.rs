@@ -34,7 +34,7 @@ pub struct Ca {
     /// The CA that signed it; null for a root.
     pub parent_ca_id: Option<CaId>,
     /// How many CAs may follow below it; null is no limit.
-    pub path_length: Option<u8>,
+    pub path_length: Option<i32>,
     /// Whether it issues certificates that are not CAs.
     pub allow_leaf_certs: bool,
     /// Base of the CRL and CA addresses in what it issues.

@@ -13,7 +13,7 @@ use fastpki_types::{
     CertificateRevoke, CertificateStatus, CertificateType, CsrSign, Timestamp,
 };
 
-use super::{MAX_DAYS, MAX_DN, MAX_NAME, cas::key};
+use super::{MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, cas::key};
 use crate::{
     error::ApiError,
     extract::{BaseUrl, Body, PathId, Query, Signed},
@@ -79,7 +79,10 @@ impl FromFields for CsrSign {
 
 impl FromFields for CertificateRevoke {
     fn from_fields(fields: &mut Fields) -> Self {
-        Self { reason: fields.optional_text("reason", Text::line(MAX_NAME)) }
+        // A revocation is not refused for its wording.
+        let reason = fields.optional_text("reason", Text::lines(MAX_TEXT));
+        let reason = reason.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        Self { reason: reason.filter(|text| !text.is_empty()) }
     }
 }
 

@@ -70,7 +70,15 @@ async fn create(
         Some(caller) if caller.user_id().is_none() => {
             return Err(Error::Unauthenticated("this is for users, not for service accounts").into());
         }
-        Some(caller) => engine.create_user(caller.permit_create_user(new)?).await?,
+        Some(caller) => {
+            let open = state.web.allow_unauthenticated_registration;
+            let permit = match caller.permit_create_user(new.clone()) {
+                // What a stranger may, a user may too.
+                Err(Error::Forbidden(_)) if open => Permit::<CreateUser, _>::registration(new)?,
+                permit => permit?,
+            };
+            engine.create_user(permit).await?
+        }
         None if engine.awaits_first_user().await? => engine.create_first_user(Permit::bootstrap(new)).await?,
         None if state.web.allow_unauthenticated_registration => {
             engine.create_user(Permit::<CreateUser, _>::registration(new)?).await?

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use fastpki_engine::TlsMode;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -26,22 +27,6 @@ pub enum DatabaseUrl {
         /// PEM file of the certificates a server's must chain to; `None` is the system's own.
         root_cert: Option<PathBuf>,
     },
-}
-
-/// What is asked of TLS towards PostgreSQL, as
-/// [libpq has it](https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TlsMode {
-    /// None.
-    Disable,
-    /// TLS where the server offers it, whoever it is.
-    Prefer,
-    /// TLS, whoever the server is.
-    Require,
-    /// TLS with a certificate from a known CA, for whatever name.
-    VerifyCa,
-    /// TLS with a certificate from a known CA for the host's name.
-    VerifyFull,
 }
 
 /// Reads `DATABASE_URL` and `DATABASE_CONNECT_ARGS`.

@@ -68,6 +68,14 @@ async fn plaintext_keys_are_encrypted_at_the_next_start(server: Server) {
     let root = server.sign_in("root").await;
     let detail = root.get("/api/v1/cas/1/private-key").await.expect(StatusCode::OK);
     assert_eq!(detail["private_key"], ca["private_key"]);
+    // Nor does any of it lie about in the file, while the server runs.
+    if let Some(file) = server.database.file() {
+        for suffix in ["", "-wal"] {
+            let bytes = std::fs::read(format!("{}{suffix}", file.display())).unwrap();
+            let found = bytes.windows(17).any(|window| window == b"BEGIN PRIVATE KEY");
+            assert!(!found, "a private key lies in plaintext in the file{suffix}");
+        }
+    }
 }
 
 async fn wrong_key_refuses_to_start_and_names_the_resource(server: Server) {

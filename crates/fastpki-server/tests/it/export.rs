@@ -7,6 +7,7 @@ on_both_databases! {
     files_have_their_names_and_types,
     keys_are_exported_to_who_may_and_audited,
     missing_things_are_404,
+    asking_for_a_key_that_is_not_there_is_audited_too,
 }
 
 async fn files_have_their_names_and_types(server: Server) {
@@ -59,4 +60,13 @@ async fn missing_things_are_404(server: Server) {
     ] {
         root.get(&format!("/api/v1/export/{path}")).await.expect(StatusCode::NOT_FOUND);
     }
+}
+
+async fn asking_for_a_key_that_is_not_there_is_audited_too(server: Server) {
+    let root = server.superuser().await;
+    let ca = root.create_ca("Root", json!({})).await;
+    root.create_certificate(&ca, "www.example.com", json!({"include_private_key": false})).await;
+    root.get("/api/v1/certificates/1/private-key").await.expect(StatusCode::OK);
+    let log = root.get("/api/v1/audit-logs/?action=cert_export_private_key").await.expect(StatusCode::OK);
+    assert_eq!(log.as_array().unwrap().len(), 1);
 }

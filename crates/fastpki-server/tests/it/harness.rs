@@ -1,6 +1,6 @@
 //! A server in this process, a clock that is moved by hand, and clients of every kind.
 
-use std::{future::Future, net::TcpListener, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use fastpki_engine::{
     Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, ManualClock,
@@ -10,137 +10,39 @@ use fastpki_server::{
     AppState, Running, WebSettings, serve,
     settings::{RateLimit, RateLimits},
 };
+use fastpki_testing::Database;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-/// Runs each of these tests on SQLite and on PostgreSQL.
+/// Runs each of these tests on SQLite and on PostgreSQL: `async fn test(server: Server)`.
 macro_rules! on_both_databases {
-    ($($test:ident),* $(,)?) => {$(
-        mod $test {
+    ($($test:ident),* $(,)?) => {
+        $(mod $test {
+            async fn on(database: fastpki_testing::Database) {
+                super::$test($crate::harness::Server::start(&database, Default::default()).await).await;
+            }
+
             #[test]
             fn sqlite() {
-                $crate::harness::run($crate::harness::Kind::Sqlite, |server| Box::pin(super::$test(server)));
+                fastpki_testing::run(fastpki_testing::Kind::Sqlite, |database| Box::pin(on(database)));
             }
 
             #[test]
             fn postgresql() {
-                $crate::harness::run($crate::harness::Kind::Postgresql, |server| Box::pin(super::$test(server)));
+                fastpki_testing::run(fastpki_testing::Kind::Postgresql, |database| Box::pin(on(database)));
             }
-        }
-    )*};
+        })*
+    };
 }
 pub(crate) use on_both_databases;
 
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    Sqlite,
-    Postgresql,
-}
-
-type Test = fn(Server) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Runs a test on a database of its own, and clears it away whatever becomes of the test.
-pub(crate) fn run(kind: Kind, test: Test) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let database = Database::new(kind).await;
-        let server = Server::start(&database, Options::default()).await;
-        let outcome = tokio::spawn(test(server)).await;
-        database.remove().await;
-        if let Err(failure) = outcome {
-            std::panic::resume_unwind(failure.into_panic());
-        }
-    });
-}
-
-/// A database that only one test uses.
-#[derive(Clone)]
-pub(crate) enum Database {
-    Sqlite(Arc<tempfile::TempDir>),
-    Postgresql { maintenance: String, name: String },
-}
-
-impl Database {
-    async fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Sqlite => Self::Sqlite(Arc::new(tempfile::tempdir().unwrap())),
-            Kind::Postgresql => {
-                let maintenance = std::env::var("FASTPKI_TEST_POSTGRES")
-                    .expect("FASTPKI_TEST_POSTGRES names no PostgreSQL server: run scripts/test");
-                let name = format!("it_{}_{}", std::process::id(), SystemClock.now().as_micros());
-                admin(&maintenance, &format!("CREATE DATABASE {name}")).await;
-                Self::Postgresql { maintenance, name }
-            }
+fn config(database: &Database) -> DatabaseConfig {
+    match database.file() {
+        Some(path) => DatabaseConfig::Sqlite { path },
+        None => {
+            DatabaseConfig::Postgres { url: database.url().into(), tls: TlsMode::Disable, root_cert: None }
         }
     }
-
-    async fn remove(self) {
-        if let Self::Postgresql { maintenance, name } = self {
-            admin(&maintenance, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-        }
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        match self {
-            Self::Sqlite(folder) => Some(folder.path().join("fastpki.db")),
-            Self::Postgresql { .. } => None,
-        }
-    }
-
-    fn config(&self) -> DatabaseConfig {
-        match self {
-            Self::Sqlite(_) => DatabaseConfig::Sqlite { path: self.path().unwrap() },
-            Self::Postgresql { .. } => {
-                DatabaseConfig::Postgres { url: self.url().into(), tls: TlsMode::Disable, root_cert: None }
-            }
-        }
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Self::Sqlite(_) => panic!("SQLite has no URL here"),
-            Self::Postgresql { maintenance, name } => {
-                let (before, options) =
-                    maintenance.split_once('?').map_or((maintenance.as_str(), ""), |both| both);
-                let (server, _) = before.rsplit_once('/').unwrap();
-                format!("{server}/{name}?{options}")
-            }
-        }
-    }
-
-    /// The first column of every row, as text: a look behind the server's back.
-    pub(crate) async fn peek(&self, sql: &str) -> Vec<String> {
-        match self {
-            Self::Sqlite(_) => {
-                let output = std::process::Command::new("sqlite3")
-                    .arg(self.path().unwrap())
-                    .arg(sql)
-                    .output()
-                    .unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-                String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-            }
-            Self::Postgresql { .. } => {
-                let client = connect(&self.url()).await;
-                let messages = client.simple_query(sql).await.unwrap();
-                let row = |message| match message {
-                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-                    _ => None,
-                };
-                messages.into_iter().filter_map(row).collect()
-            }
-        }
-    }
-}
-
-async fn admin(maintenance: &str, sql: &str) {
-    connect(maintenance).await.batch_execute(sql).await.unwrap();
-}
-
-async fn connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// How a test's server differs from others.
@@ -172,7 +74,7 @@ impl Server {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
         let engine = Engine::start(Config {
-            database: database.config(),
+            database: config(database),
             encryption_keys: keys,
             secret_key: SECRET_KEY.to_owned().into(),
             algorithm: JwtAlgorithm::Hs256,

@@ -74,6 +74,7 @@ async fn filters_choose(server: Server) {
     let web = root.create_certificate(&one, "web.example.com", json!({"valid_days": 10})).await;
     root.create_certificate(&one, "100%_sure", json!({"certificate_type": "client"})).await;
     root.create_certificate(&two, "mail.example.com", json!({"valid_days": 100})).await;
+    root.create_certificate(&two, "Ärzte Bund", json!({"certificate_type": "client"})).await;
     let serial = web["serial_number"].as_str().unwrap();
     let colons = serial
         .to_uppercase()
@@ -84,13 +85,14 @@ async fn filters_choose(server: Server) {
     let colons = if serial.len() % 2 == 0 { colons } else { format!("0{serial}") };
     for (query, expected) in [
         ("ca_id=1".to_owned(), vec![1, 2]),
-        ("certificate_type=client".to_owned(), vec![2]),
+        ("certificate_type=client".to_owned(), vec![2, 4]),
         ("common_name=EXAMPLE.com".to_owned(), vec![1, 3]),
         ("common_name=%25_".to_owned(), vec![2]),
+        ("common_name=Ärzte".to_owned(), vec![4]),
         (format!("serial_number={colons}"), vec![1]),
         (format!("expires_before={}", web["not_after"].as_str().unwrap()), vec![]),
-        (format!("expires_after={}", web["not_after"].as_str().unwrap()), vec![2, 3]),
-        ("status=valid&ca_id=2".to_owned(), vec![3]),
+        (format!("expires_after={}", web["not_after"].as_str().unwrap()), vec![2, 3, 4]),
+        ("status=valid&ca_id=2".to_owned(), vec![3, 4]),
         ("status=revoked".to_owned(), vec![]),
     ] {
         let list = root.get(&format!("/api/v1/certificates/?{query}")).await.expect(StatusCode::OK);

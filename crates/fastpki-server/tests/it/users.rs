@@ -155,6 +155,8 @@ async fn open_registration_makes_plain_users(server: Server) {
         new[field] = value;
         stranger.post("/api/v1/users/", new).await.expect(StatusCode::FORBIDDEN);
     }
+    let guest = server.sign_in("guest").await;
+    guest.post("/api/v1/users/", user("friend")).await.expect(StatusCode::CREATED);
     drop(root);
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, str::FromStr, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
 
 use super::{Row, Tx, Value, Work};
@@ -12,8 +12,6 @@ use crate::{config::TlsMode, error::StoreError, tls};
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
-    /// What a transaction begins with.
-    begin: &'static str,
 }
 
 impl Postgres {
@@ -41,6 +39,9 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT_TIMEOUT))
             .create_timeout(Some(WAIT_TIMEOUT))
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async { client.batch_execute(DURABLE).await.map_err(HookError::Backend) })
+            }))
             .build()
             .map_err(|error| StoreError::Database(error.to_string()))?;
         // Fail now, with a word about DATABASE_URL, rather than at the first request.
@@ -48,14 +49,8 @@ impl Postgres {
             let reason = StoreError::from(error);
             StoreError::Unusable(format!("PostgreSQL cannot be reached: {reason}; check DATABASE_URL"))
         })?;
-        // What was answered survives a power cut, whatever the server's default is. Stronger settings stay.
-        let row = first.query_one("SHOW synchronous_commit", &[]).await?;
-        let begin = match row.try_get(0)? {
-            "off" | "local" => "BEGIN; SET LOCAL synchronous_commit = on",
-            _ => "BEGIN",
-        };
         drop(first);
-        Ok(Self { pool, begin })
+        Ok(Self { pool })
     }
 
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -71,10 +66,10 @@ impl Postgres {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
     {
-        let (mut client, begin) = (self.client().await?, self.begin);
+        let mut client = self.client().await?;
         // A task of its own: a caller who hangs up must not leave a transaction half-way.
         let task = tokio::spawn(async move {
-            client.begin(begin).await?;
+            client.begin().await?;
             let mut tx = Tx::Postgres(client);
             let result = work(&mut tx).await;
             let Tx::Postgres(client) = tx else { unreachable!("a transaction stays on its database") };
@@ -124,9 +119,9 @@ impl Client {
         Ok(self.object()?.batch_execute(sql).await?)
     }
 
-    async fn begin(&mut self, sql: &str) -> Result<(), StoreError> {
+    async fn begin(&mut self) -> Result<(), StoreError> {
         self.in_transaction = true;
-        self.script(sql).await
+        self.script("BEGIN").await
     }
 
     async fn end(mut self, commit: bool) -> Result<(), StoreError> {
@@ -154,6 +149,9 @@ fn refer(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
 
+/// What was answered survives a power cut, whatever the server's default is; stronger settings stay.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
+                       WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
 const CONNECTIONS: usize = 24;
 /// How long a request waits for a connection before it fails.

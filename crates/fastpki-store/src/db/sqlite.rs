@@ -11,7 +11,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, Statement};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Row, Tx, Value, Work};
 use crate::error::StoreError;
@@ -26,15 +26,18 @@ pub(crate) struct Sqlite {
 struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    scans: Semaphore,
 }
 
 enum Order {
     Work(Job),
+    Checkpoint(oneshot::Sender<Result<(), String>>),
     Close(oneshot::Sender<()>),
 }
 
-/// A unit of work on its way to the writer; gives back what is to be said once the group is committed.
-type Job = Box<dyn FnOnce(&mut Tx) -> Answer + Send>;
+/// A unit of work on its way to the writer, which may have no transaction for it and says why; gives back what
+/// is to be said once the group is committed.
+type Job = Box<dyn FnOnce(Result<&mut Tx, String>) -> Answer + Send>;
 
 /// Says how a unit of work ended, given how the commit did.
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
@@ -47,7 +50,7 @@ impl Sqlite {
             .name("sqlite-writer".into())
             .spawn(move || write_in_groups(writer, queue))
             .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
-        let readers = Readers { path: path.to_owned(), idle: Mutex::default() };
+        let readers = Readers { path: path.to_owned(), idle: Mutex::default(), scans: Semaphore::new(SCANS) };
         Ok(Self { writer: orders, readers: Arc::new(readers) })
     }
 
@@ -63,6 +66,18 @@ impl Sqlite {
         result
     }
 
+    /// Reads on a thread of its own.
+    pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+    {
+        let _turn = self.readers.scans.acquire().await.map_err(|_| closed())?;
+        let sqlite = self.clone();
+        let scan = tokio::task::spawn_blocking(move || sqlite.read(work));
+        scan.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a read panicked: {error}"))))
+    }
+
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -70,7 +85,7 @@ impl Sqlite {
     {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
-            let result = in_savepoint(tx, work);
+            let result = tx.map_err(StoreError::Database).and_then(|tx| in_savepoint(tx, work));
             Box::new(move |commit| {
                 // Nobody listens any more where the caller was dropped; the write stands all the same.
                 let _ = answer.send(commit.map_err(StoreError::Database).and(result));
@@ -78,6 +93,13 @@ impl Sqlite {
         });
         self.writer.send(Order::Work(job)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
+    }
+
+    /// Moves what was written from the WAL into the file, and empties the WAL.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Order::Checkpoint(answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?.map_err(StoreError::Database)
     }
 
     /// Waits for what is queued, then lets go of the file.
@@ -146,37 +168,64 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// Takes everything that waits, up to [`GROUP`] units of work, commits it at once, and only then answers.
 fn write_in_groups(connection: Connection, mut queue: mpsc::Receiver<Order>) {
     let mut tx = Tx::Sqlite(connection);
-    while let Some(order) = queue.blocking_recv() {
-        let mut answers = Vec::new();
-        let mut closing = None;
-        let mut next = Some(order);
-        let begun = batch(&tx, "BEGIN IMMEDIATE");
-        while let Some(order) = next {
-            match order {
-                Order::Close(done) => {
-                    closing = Some(done);
-                    break;
-                }
-                Order::Work(job) if begun.is_ok() => answers.push(job(&mut tx)),
-                // Dropping the job tells its caller that the database is closed; say why instead.
-                Order::Work(job) => drop(job),
+    let mut left_over = None;
+    while let Some(order) = left_over.take().or_else(|| queue.blocking_recv()) {
+        match order {
+            Order::Work(first) => left_over = write_group(&mut tx, first, &mut queue),
+            Order::Checkpoint(answer) => {
+                let _ = answer.send(checkpoint(&tx));
             }
-            next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
-        }
-        let committed = begun.and_then(|()| batch(&tx, "COMMIT"));
-        if let Err(error) = &committed {
-            tracing::error!(%error, "a group of writes was not committed");
-            let _ = batch(&tx, "ROLLBACK");
-        }
-        for answer in answers {
-            answer(committed.clone());
-        }
-        if let Some(done) = closing {
-            drop(tx);
-            let _ = done.send(());
-            return;
+            Order::Close(done) => {
+                drop(tx);
+                let _ = done.send(());
+                return;
+            }
         }
     }
+}
+
+/// Writes one group; gives back the order that came after it and is no work.
+fn write_group(tx: &mut Tx, first: Job, queue: &mut mpsc::Receiver<Order>) -> Option<Order> {
+    let mut answers = Vec::new();
+    let mut outcome = batch(tx, "BEGIN IMMEDIATE");
+    let mut next = Some(Order::Work(first));
+    let left_over = loop {
+        match next {
+            Some(Order::Work(job)) => {
+                answers.push(job(outcome.clone().map(|()| &mut *tx)));
+                // A full disk, or one that fails, ends the whole transaction and not only the savepoint: what
+                // came before in this group is undone, and nothing may follow.
+                if outcome.is_ok() && is_autocommit(tx) {
+                    outcome = Err("the database ended the transaction: is the disk full?".into());
+                }
+            }
+            other => break other,
+        }
+        next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
+    };
+    if outcome.is_ok() {
+        outcome = batch(tx, "COMMIT");
+    }
+    if let Err(error) = &outcome {
+        tracing::error!(%error, "a group of writes was not committed");
+        let _ = batch(tx, "ROLLBACK");
+    }
+    for answer in answers {
+        answer(outcome.clone());
+    }
+    left_over
+}
+
+fn is_autocommit(tx: &Tx) -> bool {
+    matches!(tx, Tx::Sqlite(connection) if connection.is_autocommit())
+}
+
+fn checkpoint(tx: &Tx) -> Result<(), String> {
+    let Tx::Sqlite(connection) = tx else { return Err("not a SQLite connection".into()) };
+    let busy: i64 = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(|error| error.to_string())?;
+    if busy == 0 { Ok(()) } else { Err("somebody else is reading the database".into()) }
 }
 
 fn batch(tx: &Tx, sql: &str) -> Result<(), String> {
@@ -246,6 +295,8 @@ fn closed() -> StoreError {
 
 /// How long to wait for another process that has the file locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Long reads at once; each has a thread and a connection.
+const SCANS: usize = 4;
 /// Units of work that share one commit at the most: beyond it the disk is no longer what is waited for.
 const GROUP: usize = 256;
 /// Units of work that may wait for the writer before senders have to wait themselves.
@@ -273,6 +324,37 @@ mod tests {
         assert_eq!(pragma("synchronous"), "2");
         assert_eq!(pragma("foreign_keys"), "1");
         assert_eq!(pragma("secure_delete"), "1");
+    }
+
+    #[test]
+    fn full_disk_undoes_its_group_and_says_so_to_all() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 20; CREATE TABLE t (x)").unwrap();
+        let mut tx = Tx::Sqlite(connection);
+        let (orders, mut queue) = mpsc::channel(8);
+        let answers: Arc<Mutex<Vec<bool>>> = Arc::default();
+        let job = |size: usize| -> Job {
+            let answers = Arc::clone(&answers);
+            Box::new(move |tx| {
+                let result = tx.map_err(StoreError::Database).and_then(|tx| {
+                    in_savepoint(tx, move |tx| {
+                        Box::pin(async move {
+                            tx.execute("INSERT INTO t VALUES ($1)", &["x".repeat(size).into()]).await
+                        })
+                    })
+                });
+                Box::new(move |commit| answers.lock().unwrap().push(commit.is_ok() && result.is_ok()))
+            })
+        };
+        for size in [1_000_000, 10] {
+            assert!(orders.try_send(Order::Work(job(size))).is_ok());
+        }
+        assert!(write_group(&mut tx, job(10), &mut queue).is_none());
+        let Tx::Sqlite(connection) = &tx else { panic!("it was SQLite") };
+        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        let said = answers.lock().unwrap().iter().filter(|done| **done).count();
+        assert_eq!(usize::try_from(rows).unwrap(), said, "what was said is what is there");
+        assert!(connection.is_autocommit());
     }
 
     #[tokio::test]

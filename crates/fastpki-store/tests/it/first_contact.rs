@@ -1,6 +1,8 @@
 use fastpki_store::StoreError;
 
-use crate::harness::{Database, audit, now, on_both_databases};
+use fastpki_testing::{Database, on_both_databases};
+
+use crate::harness::{audit, now, open};
 
 on_both_databases! {
     new_database_is_made_and_opened_again,
@@ -12,31 +14,31 @@ on_both_databases! {
 }
 
 async fn new_database_is_made_and_opened_again(database: Database) {
-    let store = database.open().await.unwrap();
+    let store = open(&database).await.unwrap();
     store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap();
     store.close().await;
-    let store = database.open().await.unwrap();
+    let store = open(&database).await.unwrap();
     assert_eq!(store.organizations(None).await.unwrap()[0].name, "Red");
     // What FastPKI 0.4.0 looks for when it opens the database.
     let stamp = "SELECT count(*) FROM alembic_version WHERE version_num = 'd968617a7e2f'";
-    assert_eq!(database.number(stamp).await, 1);
+    assert_eq!(database.peek(stamp).await, ["1"]);
 }
 
 async fn servers_that_start_at_once_migrate_once(database: Database) {
     let starts: Vec<_> = (0..4)
         .map(|_| {
             let database = database.clone();
-            tokio::spawn(async move { database.open().await.map(drop) })
+            tokio::spawn(async move { open(&database).await.map(drop) })
         })
         .collect();
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.number("SELECT count(*) FROM fastpki_migrations").await, 2);
+    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["2"]);
 }
 
 async fn refusal(database: &Database) -> String {
-    match database.open().await {
+    match open(database).await {
         Err(StoreError::Unusable(text)) => text,
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it was opened"),
@@ -44,7 +46,7 @@ async fn refusal(database: &Database) -> String {
 }
 
 async fn newer_database_is_refused(database: Database) {
-    database.open().await.unwrap().close().await;
+    open(&database).await.unwrap().close().await;
     let sql = "INSERT INTO fastpki_migrations (version, name, applied_at) VALUES (99, 'later', '2030-01-01 00:00:00')";
     database.script(sql).await;
     assert!(refusal(&database).await.contains("newer version"));
@@ -61,13 +63,13 @@ async fn old_revision_is_refused_with_what_to_do(database: Database) {
 async fn foreign_database_is_refused_and_left_alone(database: Database) {
     database.script("CREATE TABLE users (id INTEGER PRIMARY KEY, nickname VARCHAR)").await;
     assert!(refusal(&database).await.contains("a database of its own"));
-    assert_eq!(database.number("SELECT count(*) FROM users").await, 0);
+    assert_eq!(database.peek("SELECT count(*) FROM users").await, ["0"]);
     database.script("CREATE TABLE fastpki_migrations (x INTEGER)").await;
 }
 
 async fn new_database_is_its_owners_alone(database: Database) {
     use std::os::unix::fs::PermissionsExt;
-    let _store = database.open().await.unwrap();
+    let _store = open(&database).await.unwrap();
     if let Some(file) = database.file() {
         for suffix in ["", "-wal", "-shm"] {
             let name = format!("{}{suffix}", file.display());

@@ -9,7 +9,7 @@ use std::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::program::{Database, SECRET_KEY, Server};
+use crate::program::{PostgresDatabase, SECRET_KEY, Server};
 
 #[test]
 fn answered_survives_kill_9_on_sqlite() {
@@ -18,7 +18,7 @@ fn answered_survives_kill_9_on_sqlite() {
 
 #[test]
 fn answered_survives_kill_9_on_postgresql() {
-    let database = Database::create("durability");
+    let database = PostgresDatabase::create();
     survive_kills(&[("SECRET_KEY", SECRET_KEY), KEY, ("DATABASE_URL", &database.url)]);
 }
 

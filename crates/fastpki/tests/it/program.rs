@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use fastpki_testing::{Database, Kind};
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
@@ -97,48 +98,26 @@ fn read_log(stderr: ChildStderr, announce: &Sender<String>) -> Vec<String> {
 }
 
 /// A PostgreSQL database that one test has for itself.
-pub(crate) struct Database {
+pub(crate) struct PostgresDatabase {
     runtime: Runtime,
-    maintenance: tokio_postgres::Client,
-    name: String,
+    database: Option<Database>,
     pub(crate) url: String,
 }
 
-impl Database {
-    pub(crate) fn create(purpose: &str) -> Self {
-        let maintenance_url = required("FASTPKI_TEST_POSTGRES");
-        let name = format!("{purpose}_{}", std::process::id());
-        let (before, options) = maintenance_url.split_once('?').unwrap_or((&maintenance_url, ""));
-        let (server, _) = before.rsplit_once('/').expect("the URL names a database");
-        let url = format!("{server}/{name}?{options}");
-
+impl PostgresDatabase {
+    pub(crate) fn create() -> Self {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let connected = runtime.block_on(tokio_postgres::connect(&maintenance_url, tokio_postgres::NoTls));
-        let (maintenance, connection) = connected.expect("FASTPKI_TEST_POSTGRES is a server's URL");
-        runtime.spawn(connection);
-        let database = Self { runtime, maintenance, name, url };
-        // One of this name is left over from a test that was killed.
-        database.execute("DROP DATABASE IF EXISTS").expect("no database of this name");
-        database.execute("CREATE DATABASE").expect("a database");
-        database
-    }
-
-    fn execute(&self, command: &str) -> Result<(), tokio_postgres::Error> {
-        let command = format!("{command} {}", self.name);
-        self.runtime.block_on(self.maintenance.batch_execute(&command))
+        let database = runtime.block_on(Database::create(Kind::Postgresql));
+        Self { runtime, url: database.url(), database: Some(database) }
     }
 }
 
-impl Drop for Database {
+impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        if let Err(error) = self.execute("DROP DATABASE") {
-            eprintln!("the database {} is left over: {error}", self.name);
+        if let Some(database) = self.database.take() {
+            self.runtime.block_on(database.remove());
         }
     }
-}
-
-pub(crate) fn required(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run scripts/test"))
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -6,7 +6,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::program::{Database, PROGRAM, SECRET_KEY, Server, required, text};
+use fastpki_testing::required;
+
+use crate::program::{PROGRAM, PostgresDatabase, SECRET_KEY, Server, text};
 
 #[test]
 fn whole_job_with_curl_on_sqlite() {
@@ -17,7 +19,7 @@ fn whole_job_with_curl_on_sqlite() {
 
 #[test]
 fn whole_job_with_curl_on_postgresql() {
-    let database = Database::create("whole_job");
+    let database = PostgresDatabase::create();
     let server = Server::start(&[("DATABASE_URL", &database.url), ("SECRET_KEY", SECRET_KEY)]);
     do_the_whole_job(&server);
     server.stop();
