@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod adoption;
 mod audit;
 mod auth;
 mod bad_input;
