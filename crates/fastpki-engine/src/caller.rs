@@ -1,6 +1,6 @@
 //! Who asks.
 
-use fastpki_types::{Flags, OrganizationId, ServiceAccountId, UserId, UserRole};
+use fastpki_types::{Flags, OrganizationId, ServiceAccountId, Timestamp, UserId, UserRole};
 
 /// The id of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Caller {
     pub organization_id: Option<OrganizationId>,
     /// What it may do beyond reading.
     pub flags: Flags,
+    /// The access token that it came with, if that has an id: the id, and when the token ends.
+    pub access_token: Option<(String, Timestamp)>,
 }
 
 impl Caller {

@@ -34,7 +34,12 @@ impl ManualClock {
 
     /// Moves the clock forward, or back.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.advance_millis(seconds * 1000);
+    }
+
+    /// Moves the clock by milliseconds.
+    pub fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis * 1000, Ordering::SeqCst);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Signing in, and knowing who is signed in.
 
 use aws_lc_rs::digest;
-use fastpki_store::{NewAudit, NewRefreshToken, UserRow};
-use fastpki_types::{AuditAction, Named, Password, Timestamp, Token, UserId, UserRole};
+use fastpki_store::{NewAudit, NewRefreshToken, StoreError, UserRow};
+use fastpki_types::{AuditAction, Named, OrganizationId, Password, Timestamp, Token, UserId, UserRole};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -61,29 +61,84 @@ impl Engine {
     }
 
     async fn open_session(&self, row: UserRow) -> Result<Token, Error> {
-        let now = self.now();
         let user = row.user;
         let access_token = self.access_token(user.id, &user.username, user.role)?;
-        let mut random = Zeroizing::new([0; REFRESH_TOKEN_BYTES]);
-        self.entropy.fill(&mut *random);
-        let refresh_token = base64_simd::URL_SAFE_NO_PAD.encode_to_string(random.as_slice());
+        let refresh_token = self.new_refresh_token();
         let stored = NewRefreshToken {
             token_hash: sha256_hex(&refresh_token),
             user_id: user.id,
             expires_at: self.in_minutes(self.tokens.refresh_minutes),
         };
-        let audit = NewAudit {
-            at: now,
-            action: AuditAction::LoginSuccess,
-            user: Some((user.id, user.username)),
+        let audit =
+            self.session_audit(AuditAction::LoginSuccess, user.id, user.username, user.organization_id);
+        self.store.sign_in(stored, audit.at, audit).await?;
+        Ok(Token { access_token, refresh_token: Some(refresh_token), token_type: "bearer".into() })
+    }
+
+    /// Spends a refresh token for the next pair.
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Token, Error> {
+        let next = self.new_refresh_token();
+        let ends = self.in_minutes(self.tokens.refresh_minutes);
+        let spent = self
+            .store
+            .rotate_refresh_token(sha256_hex(refresh_token), sha256_hex(&next), ends, self.now())
+            .await;
+        let user = match spent {
+            Err(StoreError::Gone) => {
+                return Err(Error::Unauthenticated(
+                    "the refresh token is not valid, spent or over: sign in again",
+                ));
+            }
+            spent => spent?,
+        };
+        let access_token = self.access_token(user.id, &user.username, user.role)?;
+        Ok(Token { access_token, refresh_token: Some(next), token_type: "bearer".into() })
+    }
+
+    /// Signs a user out: the access token they came with and this refresh token die. A refresh token that
+    /// nobody knows is as good as dead.
+    pub async fn sign_out(&self, caller: Caller, refresh_token: &str) -> Result<(), Error> {
+        let user = caller.user_id().ok_or(Error::NotFound("user"))?;
+        let hash = sha256_hex(refresh_token);
+        if self.store.refresh_token_owner(hash.clone()).await?.is_some_and(|owner| owner != user) {
+            return Err(Error::Forbidden("this refresh token is somebody else's".into()));
+        }
+        let audit = self.session_audit(AuditAction::Logout, user, caller.name, caller.organization_id);
+        Ok(self.store.sign_out(caller.access_token, hash, audit.at, audit).await?)
+    }
+
+    /// Makes every token of a user useless that was issued until now.
+    pub async fn invalidate_tokens(&self, caller: Caller) -> Result<(), Error> {
+        let user = caller.user_id().ok_or(Error::NotFound("user"))?;
+        let action = AuditAction::TokensInvalidate;
+        let mut audit = self.session_audit(action, user, caller.name, caller.organization_id);
+        audit.resource_type = Some("user");
+        Ok(self.store.invalidate_tokens(user, audit.at, audit).await?)
+    }
+
+    fn new_refresh_token(&self) -> String {
+        let mut random = Zeroizing::new([0; REFRESH_TOKEN_BYTES]);
+        self.entropy.fill(&mut *random);
+        base64_simd::URL_SAFE_NO_PAD.encode_to_string(random.as_slice())
+    }
+
+    fn session_audit(
+        &self,
+        action: AuditAction,
+        user: UserId,
+        name: String,
+        organization_id: Option<OrganizationId>,
+    ) -> NewAudit {
+        NewAudit {
+            at: self.now(),
+            action,
+            user: Some((user, name)),
             service_account: None,
             username: None,
-            organization_id: user.organization_id,
+            organization_id,
             resource_type: None,
             detail: None,
-        };
-        self.store.sign_in(stored, now, audit).await?;
-        Ok(Token { access_token, refresh_token: Some(refresh_token), token_type: "bearer".into() })
+        }
     }
 
     async fn record_failed_sign_in(&self, username: String, user: Option<UserRow>) -> Result<(), Error> {
@@ -141,6 +196,7 @@ impl Engine {
             role: row.user.role,
             organization_id: row.user.organization_id,
             flags: row.user.flags,
+            access_token: claims.jti.zip(Timestamp::from_micros(claims.exp.saturating_mul(1_000_000))),
         })
     }
 }
@@ -149,7 +205,8 @@ impl Claims {
     /// Whether the token was issued before this instant, as precisely as it says. One that does not say counts as old.
     fn issued_before(&self, instant: Timestamp) -> bool {
         match (self.iat_ms, self.iat) {
-            (Some(millis), _) => millis < instant.as_micros().div_euclid(1000),
+            // Within the millisecond nobody can tell: then it counts as issued before.
+            (Some(millis), _) => millis <= instant.as_micros().div_euclid(1000),
             (None, Some(seconds)) => seconds.saturating_mul(1_000_000) < instant.as_micros(),
             (None, None) => true,
         }

@@ -49,6 +49,7 @@ async fn root(engine: &Engine, name: &str) -> CaId {
         role: UserRole::Superuser,
         organization_id: None,
         flags: Default::default(),
+        access_token: None,
     };
     engine.create_root(caller.permit_create_ca().unwrap(), new).await.unwrap().0.ca.id
 }

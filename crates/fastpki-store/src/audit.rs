@@ -75,7 +75,13 @@ impl Store {
                         }
                     };
                     only("organization_id =", filter.organization_id.into());
-                    only("action =", filter.action.map_or(Value::Null, Value::named));
+                    if let Some(action) = filter.action {
+                        let condition = match stand_in(action) {
+                            Some(_) => "own_action =",
+                            None => "own_action IS NULL AND action =",
+                        };
+                        only(condition, Value::named(action));
+                    }
                     only("user_id =", filter.user_id.into());
                     only("service_account_id =", filter.service_account_id.into());
                     only("resource_type =", filter.resource_type.into());
@@ -86,7 +92,7 @@ impl Store {
                     let (limit, skip) = (values.len() - 1, values.len());
                     let sql = format!(
                         "/* audit_logs */
-                         SELECT id, created_at, action, user_id, username, service_account_id,
+                         SELECT id, created_at, COALESCE(own_action, CAST(action AS VARCHAR)), user_id, username, service_account_id,
                                 service_account_name, organization_id, resource_type, resource_id, detail
                          FROM audit_logs{conditions}
                          ORDER BY created_at DESC, id DESC LIMIT ${limit} OFFSET ${skip}"
@@ -105,16 +111,17 @@ pub(crate) async fn record(
     resource_id: Option<i32>,
 ) -> Result<(), StoreError> {
     let id = tx.next_id(Table::AuditLogs).await?;
+    let known = stand_in(audit.action);
     let username = audit.user.as_ref().map(|(_, name)| name.as_str()).or(audit.username.as_deref());
     tx.execute(
         "/* record_audit */
          INSERT INTO audit_logs (id, created_at, action, user_id, username, service_account_id,
-                                 service_account_name, organization_id, resource_type, resource_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8), $9, $10, $11)",
+                                 service_account_name, organization_id, resource_type, resource_id, detail, own_action)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8), $9, $10, $11, $12)",
         &[
             id.into(),
             audit.at.into(),
-            Value::named(audit.action),
+            Value::named(known.unwrap_or(audit.action)),
             audit.user.as_ref().map(|(id, _)| *id).into(),
             username.into(),
             audit.service_account.as_ref().map(|(id, _)| *id).into(),
@@ -123,10 +130,21 @@ pub(crate) async fn record(
             audit.resource_type.into(),
             resource_id.into(),
             audit.detail.as_deref().into(),
+            known.map_or(Value::Null, |_| Value::named(audit.action)),
         ],
     )
     .await
     .map(drop)
+}
+
+/// The action under which FastPKI 0.4.0 finds an entry whose own action it has no name for: it fails on names
+/// it does not know.
+fn stand_in(action: AuditAction) -> Option<AuditAction> {
+    match action {
+        AuditAction::Logout => Some(AuditAction::LoginSuccess),
+        AuditAction::TokensInvalidate => Some(AuditAction::UserUpdate),
+        _ => None,
+    }
 }
 
 fn entry(mut row: Row) -> Result<AuditLog, StoreError> {

@@ -99,6 +99,7 @@ pub(crate) enum Table {
     Certificates,
     CrlEntries,
     RefreshTokens,
+    BlocklistedTokens,
     AuditLogs,
 }
 
@@ -111,6 +112,7 @@ impl Table {
             Self::Certificates => "certificates",
             Self::CrlEntries => "crl_entries",
             Self::RefreshTokens => "refresh_tokens",
+            Self::BlocklistedTokens => "blocklisted_tokens",
             Self::AuditLogs => "audit_logs",
         }
     }

@@ -1,12 +1,13 @@
 //! Refresh tokens.
 
-use fastpki_types::{Timestamp, UserId};
+use fastpki_types::{Timestamp, User, UserId};
 
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::Table,
+    db::{Table, Tx},
     error::StoreError,
+    users,
 };
 
 /// A refresh token to be stored.
@@ -31,22 +32,94 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let id = tx.next_id(Table::RefreshTokens).await?;
-                    tx.execute(
-                        "/* create_refresh_token */
-                         INSERT INTO refresh_tokens (id, token_hash, user_id, expires_at, revoked, created_at)
-                         VALUES ($1, $2, $3, $4, $5, $6)",
-                        &[
-                            id.into(),
-                            token.token_hash.as_str().into(),
-                            token.user_id.into(),
-                            token.expires_at.into(),
-                            false.into(),
-                            now.into(),
-                        ],
-                    )
-                    .await?;
+                    insert(tx, &token, now).await?;
                     audit::record(tx, &audit, None).await
+                })
+            })
+            .await
+    }
+
+    /// Spends a refresh token for the next one, in one step: of two who try at once, one succeeds. Gives its
+    /// user; [`StoreError::Gone`] if it is unknown, spent or over, or its user inactive.
+    pub async fn rotate_refresh_token(
+        &self,
+        old_hash: String,
+        new_hash: String,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<User, StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "/* spend_refresh_token */
+                               UPDATE refresh_tokens SET revoked = $2
+                               WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4 RETURNING user_id";
+                    let values = [old_hash.into(), true.into(), false.into(), now.into()];
+                    let user_id = tx.row(sql, &values).await?.ok_or(StoreError::Gone)?.next()?;
+                    let user = users::one(tx, user_id).await?.ok_or(StoreError::Gone)?.user;
+                    if !user.is_active {
+                        return Err(StoreError::Gone);
+                    }
+                    insert(tx, &NewRefreshToken { token_hash: new_hash, user_id, expires_at }, now).await?;
+                    Ok(user)
+                })
+            })
+            .await
+    }
+
+    /// Whose a refresh token is; `None` if it is unknown.
+    pub async fn refresh_token_owner(&self, token_hash: String) -> Result<Option<UserId>, StoreError> {
+        let sql = "/* refresh_token_owner */ SELECT user_id FROM refresh_tokens WHERE token_hash = $1";
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    tx.row(sql, &[token_hash.into()]).await?.map(|mut row| row.next()).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Makes an access token, by its `jti`, and a refresh token useless.
+    pub async fn sign_out(
+        &self,
+        access_token: Option<(String, Timestamp)>,
+        refresh_hash: String,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<(), StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    if let Some((jti, ends)) = access_token {
+                        let id = tx.next_id(Table::BlocklistedTokens).await?;
+                        let sql = "/* blocklist_token */
+                                   INSERT INTO blocklisted_tokens (id, jti, exp, created_at) VALUES ($1, $2, $3, $4)
+                                   ON CONFLICT (jti) DO NOTHING";
+                        tx.execute(sql, &[id.into(), jti.into(), ends.into(), now.into()]).await?;
+                    }
+                    let sql = "/* revoke_refresh_token */ UPDATE refresh_tokens SET revoked = $2 WHERE token_hash = $1";
+                    tx.execute(sql, &[refresh_hash.into(), true.into()]).await?;
+                    audit::record(tx, &audit, None).await
+                })
+            })
+            .await
+    }
+
+    /// Makes every token of a user useless that was issued until now.
+    pub async fn invalidate_tokens(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<(), StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let sql = "/* invalidate_tokens */ UPDATE users SET tokens_invalidated_at = $2 WHERE id = $1";
+                    tx.execute(sql, &[user.into(), now.into()]).await?;
+                    let sql = "/* revoke_refresh_tokens */ UPDATE refresh_tokens SET revoked = $2 WHERE user_id = $1";
+                    tx.execute(sql, &[user.into(), true.into()]).await?;
+                    audit::record(tx, &audit, Some(user.0)).await
                 })
             })
             .await
@@ -69,4 +142,23 @@ impl Store {
             })
             .await
     }
+}
+
+async fn insert(tx: &mut Tx, token: &NewRefreshToken, now: Timestamp) -> Result<(), StoreError> {
+    let id = tx.next_id(Table::RefreshTokens).await?;
+    tx.execute(
+        "/* create_refresh_token */
+         INSERT INTO refresh_tokens (id, token_hash, user_id, expires_at, revoked, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            id.into(),
+            token.token_hash.as_str().into(),
+            token.user_id.into(),
+            token.expires_at.into(),
+            false.into(),
+            now.into(),
+        ],
+    )
+    .await
+    .map(drop)
 }

@@ -5,7 +5,7 @@ use fastpki_types::{Flags, OrganizationId, Timestamp, User, UserId, UserRole};
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table, Value},
+    db::{Row, Table, Tx, Value},
     error::StoreError,
 };
 
@@ -129,20 +129,18 @@ impl Store {
 
     /// The user with this id.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
-        let sql = select_users!("user", "FROM users u WHERE u.id = $1");
-        self.one_user(sql, id.into()).await
+        self.db.read(move |tx| Box::pin(async move { one(tx, id).await })).await
     }
 
     /// The user with this name.
     pub async fn user_by_name(&self, username: &str) -> Result<Option<UserRow>, StoreError> {
         let sql = select_users!("user_by_name", "FROM users u WHERE u.username = $1");
-        self.one_user(sql, username.into()).await
-    }
-
-    async fn one_user(&self, sql: &'static str, value: Value) -> Result<Option<UserRow>, StoreError> {
+        let username = username.to_owned();
         self.db
             .read(move |tx| {
-                Box::pin(async move { tx.row(sql, &[value]).await?.as_mut().map(user_row).transpose() })
+                Box::pin(
+                    async move { tx.row(sql, &[username.into()]).await?.as_mut().map(user_row).transpose() },
+                )
             })
             .await
     }
@@ -179,6 +177,12 @@ impl Store {
             })
             .await
     }
+}
+
+/// The user with this id, within a change.
+pub(crate) async fn one(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    let sql = select_users!("user", "FROM users u WHERE u.id = $1");
+    tx.row(sql, &[id.into()]).await?.as_mut().map(user_row).transpose()
 }
 
 fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {

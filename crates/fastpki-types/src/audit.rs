@@ -25,6 +25,10 @@ named! {
         LoginSuccess = "login_success",
         /// Somebody failed to sign in.
         LoginFailure = "login_failure",
+        /// Somebody signed out.
+        Logout = "logout",
+        /// Somebody made all their tokens invalid.
+        TokensInvalidate = "tokens_invalidate",
         /// A user was created.
         UserCreate = "user_create",
         /// A user was changed.

@@ -29,5 +29,5 @@ pub use organization::{Organization, OrganizationCreate};
 pub use secret::{Password, PrivateKeyPem};
 pub use service_account::Flags;
 pub use timestamp::{BadTimestamp, Timestamp};
-pub use token::Token;
+pub use token::{RefreshTokenRequest, Token};
 pub use user::{KeyType, User, UserCreate, UserRole};

@@ -2,6 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The body of `POST /auth/refresh` and `POST /auth/logout`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RefreshTokenRequest {
+    /// What a sign-in or a refresh answered.
+    pub refresh_token: String,
+}
+
 /// What a successful sign-in answers.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Token {

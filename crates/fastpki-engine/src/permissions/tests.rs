@@ -20,6 +20,7 @@ fn user(role: UserRole, organization_id: Option<OrganizationId>) -> Caller {
         role,
         organization_id,
         flags: Flags::default(),
+        access_token: None,
     }
 }
 

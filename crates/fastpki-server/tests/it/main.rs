@@ -16,6 +16,7 @@ mod lists;
 mod old_data;
 mod organizations;
 mod public;
+mod sessions;
 mod several_servers;
 mod tenants;
 mod users;

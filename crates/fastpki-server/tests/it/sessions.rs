@@ -1,0 +1,107 @@
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, PASSWORD, Server, on_both_databases};
+
+on_both_databases! {
+    refresh_token_is_spent_once,
+    of_concurrent_refreshes_one_wins,
+    refresh_tokens_end_and_need_an_active_user,
+    sign_out_kills_both_tokens,
+    nobody_signs_out_another,
+    invalidation_kills_what_was_issued_before_and_nothing_after,
+}
+
+async fn pair(server: &Server, name: &str) -> (Client, Value) {
+    let token = server.stranger().sign_in(name, PASSWORD).await.expect(StatusCode::OK);
+    let client = Client { token: token["access_token"].as_str().map(str::to_owned), ..server.stranger() };
+    (client, json!({"refresh_token": token["refresh_token"]}))
+}
+
+async fn refresh_token_is_spent_once(server: Server) {
+    server.superuser().await;
+    let (_, refresh) = pair(&server, "root").await;
+    let stranger = server.stranger();
+    let next = stranger.post("/api/v1/auth/refresh", refresh.clone()).await.expect(StatusCode::OK);
+    let client = Client { token: next["access_token"].as_str().map(str::to_owned), ..server.stranger() };
+    client.get("/api/v1/users/me").await.expect(StatusCode::OK);
+    stranger.post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+    let refresh = json!({"refresh_token": next["refresh_token"]});
+    stranger.post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::OK);
+    stranger
+        .post("/api/v1/auth/refresh", json!({"refresh_token": "unknown"}))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
+    stranger.post("/api/v1/auth/refresh", json!({})).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+async fn of_concurrent_refreshes_one_wins(server: Server) {
+    server.superuser().await;
+    let (_, refresh) = pair(&server, "root").await;
+    let attempts: Vec<_> = (0..8)
+        .map(|_| {
+            let (stranger, refresh) = (server.stranger(), refresh.clone());
+            tokio::spawn(async move { stranger.post("/api/v1/auth/refresh", refresh).await.status.as_u16() })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for attempt in attempts {
+        statuses.push(attempt.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401, 401, 401, 401, 401, 401, 401]);
+}
+
+async fn refresh_tokens_end_and_need_an_active_user(server: Server) {
+    server.superuser().await;
+    let (_, refresh) = pair(&server, "root").await;
+    server.database.script("UPDATE users SET is_active = false").await;
+    server.stranger().post("/api/v1/auth/refresh", refresh.clone()).await.expect(StatusCode::UNAUTHORIZED);
+    server.database.script("UPDATE users SET is_active = true").await;
+    server.clock.advance(1440 * 60);
+    server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+}
+
+async fn sign_out_kills_both_tokens(server: Server) {
+    let root = server.superuser().await;
+    let (client, refresh) = pair(&server, "root").await;
+    client.post("/api/v1/auth/logout", refresh.clone()).await.expect(StatusCode::NO_CONTENT);
+    client.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
+    client.post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+    // Another session goes on, and an unknown refresh token is no error.
+    root.post("/api/v1/auth/logout", json!({"refresh_token": "unknown"}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    let log =
+        server.sign_in("root").await.get("/api/v1/audit-logs/?action=logout").await.expect(StatusCode::OK);
+    assert_eq!((log.as_array().unwrap().len(), &log[0]["username"]), (2, &json!("root")));
+    let known = "SELECT DISTINCT CAST(action AS VARCHAR) FROM audit_logs WHERE own_action IS NOT NULL";
+    assert_eq!(server.database.peek(known).await, ["LOGIN_SUCCESS"]);
+}
+
+async fn nobody_signs_out_another(server: Server) {
+    let world = server.world().await;
+    let (_, refresh) = pair(&server, "red-user").await;
+    world.blue_admin.post("/api/v1/auth/logout", refresh.clone()).await.expect(StatusCode::FORBIDDEN);
+    server.stranger().post("/api/v1/auth/logout", refresh.clone()).await.expect(StatusCode::UNAUTHORIZED);
+    server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::OK);
+}
+
+async fn invalidation_kills_what_was_issued_before_and_nothing_after(server: Server) {
+    let world = server.world().await;
+    let (client, refresh) = pair(&server, "red-user").await;
+    client.post("/api/v1/auth/invalidate", json!({})).await.expect(StatusCode::NO_CONTENT);
+    for dead in [&client, &world.red_user] {
+        dead.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
+    }
+    server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+    world.red_admin.get("/api/v1/users/me").await.expect(StatusCode::OK);
+    // Later within the same second.
+    server.clock.advance_millis(2);
+    let (client, refresh) = pair(&server, "red-user").await;
+    client.get("/api/v1/users/me").await.expect(StatusCode::OK);
+    server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::OK);
+    let log =
+        world.red_admin.get("/api/v1/audit-logs/?action=tokens_invalidate").await.expect(StatusCode::OK);
+    assert_eq!(log.as_array().unwrap().len(), 1);
+}
