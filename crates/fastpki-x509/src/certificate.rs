@@ -31,7 +31,7 @@ pub struct Certificate {
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     sans: Option<Vec<u8>>,
-    name_constraints: Option<Constraints>,
+    name_constraints: Option<Vec<u8>>,
 }
 
 /// What a certificate says about its subject being a CA.
@@ -40,12 +40,7 @@ struct Authority {
     ca: bool,
     path_len: Option<u8>,
     key_cert_sign: bool,
-}
-
-#[derive(Clone)]
-struct Constraints {
-    critical: bool,
-    value: Vec<u8>,
+    crl_sign: bool,
 }
 
 impl Certificate {
@@ -75,7 +70,7 @@ impl Certificate {
             sans: parsed.extension(SubjectAltName::OID).map(|it| it.value.as_bytes().to_vec()),
             name_constraints: parsed
                 .extension(NameConstraintsExtension::OID)
-                .map(|it| Constraints { critical: it.critical, value: it.value.as_bytes().to_vec() }),
+                .map(|it| it.value.as_bytes().to_vec()),
         })
     }
 
@@ -129,6 +124,11 @@ impl Certificate {
         self.authority.ca && self.authority.key_cert_sign
     }
 
+    /// Whether the subject may sign revocation lists: it is a CA, and its key usage, if stated, includes that.
+    pub(crate) fn may_sign_revocation_lists(&self) -> bool {
+        self.authority.ca && self.authority.crl_sign
+    }
+
     /// How many CAs may follow below this one; `None` where no limit is set. Limits beyond 255 read as 255.
     pub fn path_len(&self) -> Option<u8> {
         self.authority.path_len
@@ -152,8 +152,7 @@ impl Certificate {
 
     /// The name constraints, where there are any.
     pub fn name_constraints(&self) -> Result<Option<NameConstraints>, Error> {
-        let decode = |it: &Constraints| NameConstraints::from_der(&it.value, it.critical);
-        self.name_constraints.as_ref().map(decode).transpose()
+        self.name_constraints.as_deref().map(NameConstraints::from_der).transpose()
     }
 
     /// Checks that this certificate names that issuer and carries its signature.
@@ -166,7 +165,11 @@ impl Certificate {
         {
             return Err(Error::IssuerMismatch { field: "authority key identifier" });
         }
-        let signed = decode(&self.der, "certificate")?;
+        let Parsed { signed, tbs } = Parsed::from_der(&self.der)?;
+        // RFC 5280 §4.1.1.2: the outer algorithm "MUST contain the same algorithm identifier" as the inner one.
+        if tbs.signature != signed.algorithm {
+            return Err(Error::Malformed { what: "certificate whose two signature algorithms differ" });
+        }
         signature::verify(&signed, &issuer.public_key_info()?, "certificate")
     }
 
@@ -247,20 +250,23 @@ impl Period {
 }
 
 fn authority(parsed: &Parsed<'_>) -> Result<Authority, Error> {
-    let key_cert_sign = match parsed.extension(KeyUsage::OID) {
-        Some(it) => decode::<KeyUsage>(it.value.as_bytes(), "key usage")?.key_cert_sign(),
+    let (key_cert_sign, crl_sign) = match parsed.extension(KeyUsage::OID) {
+        Some(it) => {
+            let usage: KeyUsage = decode(it.value.as_bytes(), "key usage")?;
+            (usage.key_cert_sign(), usage.crl_sign())
+        }
         // RFC 5280 §4.2.1.3 restricts a key only where the extension is there.
-        None => true,
+        None => (true, true),
     };
     let Some(extension) = parsed.extension(BasicConstraints::OID) else {
-        return Ok(Authority { ca: false, path_len: None, key_cert_sign });
+        return Ok(Authority { ca: false, path_len: None, key_cert_sign, crl_sign });
     };
     let basic: AnyPathLen<'_> = decode(extension.value.as_bytes(), "basic constraints")?;
     let path_len = basic.path_len.map(|limit| match limit.as_bytes() {
         [octet] => *octet,
         _ => u8::MAX,
     });
-    Ok(Authority { ca: basic.ca, path_len, key_cert_sign })
+    Ok(Authority { ca: basic.ca, path_len, key_cert_sign, crl_sign })
 }
 
 /// BasicConstraints with a path length of any size.

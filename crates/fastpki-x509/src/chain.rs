@@ -43,7 +43,7 @@ pub fn intermediate_path_len(issuer: &Certificate, asked: Option<u8>) -> Result<
 
 fn check_names(authority: &Certificate, profile: Profile, subject: &Name, sans: &[San]) -> Result<(), Error> {
     let Some(constraints) = authority.name_constraints()? else { return Ok(()) };
-    match constraints.offending(subject, sans, profile.is_ca()) {
+    match constraints.offending(subject, sans, profile) {
         Some(name) => Err(Error::NameConstraint { name, authority: authority.subject().to_string() }),
         None => Ok(()),
     }

@@ -1,14 +1,13 @@
 use std::net::IpAddr;
 
 use const_oid::db::rfc3280::EMAIL_ADDRESS;
-use der::Encode;
-use x509_cert::ext::pkix::{
-    NameConstraints as Extension,
-    constraints::name::{GeneralSubtree, GeneralSubtrees},
-    name::GeneralName,
-};
+use der::{Decode, Reader, Sequence, SliceReader, Tag, asn1::AnyRef};
 
-use crate::{DnsName, Error, Name, San, asn1::decode};
+use crate::{
+    Error, Name, Profile, San,
+    asn1::{Oid, SequenceContent, decode},
+    name::EncodedAttribute,
+};
 
 /// The names a CA may certify, [RFC 5280 §4.2.1.10](https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.10).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,26 +37,22 @@ pub enum Subtree {
 }
 
 impl NameConstraints {
-    /// Reads the extension's value. Kinds of names that are never certified here make a critical one unusable and are
-    /// left out of one that is not.
-    pub(crate) fn from_der(value: &[u8], critical: bool) -> Result<Self, Error> {
-        let extension: Extension = decode(value, "name constraints")?;
-        Ok(Self {
-            permitted: subtrees(extension.permitted_subtrees, critical)?,
-            excluded: subtrees(extension.excluded_subtrees, critical)?,
-        })
+    /// Reads the extension's value. Kinds of names that are never certified here are left out: none can offend.
+    pub(crate) fn from_der(value: &[u8]) -> Result<Self, Error> {
+        let extension: Extension<'_> = decode(value, "name constraints")?;
+        Ok(Self { permitted: subtrees(extension.permitted)?, excluded: subtrees(extension.excluded)? })
     }
 
     /// The first name among those of a certificate that the constraints do not permit.
-    pub(crate) fn offending(&self, subject: &Name, sans: &[San], is_ca: bool) -> Option<String> {
+    pub(crate) fn offending(&self, subject: &Name, sans: &[San], profile: Profile) -> Option<String> {
         let mut instances = Vec::with_capacity(sans.len() + 1);
         if !subject.is_empty() {
             instances.push(Instance::Directory(subject));
         }
         instances.extend(sans.iter().map(Instance::of));
         instances.extend(subject.values_of(EMAIL_ADDRESS).into_iter().map(Instance::Email));
-        if !is_ca && !sans.iter().any(|san| matches!(san, San::Dns(_))) {
-            instances.extend(host_names(subject).map(Instance::Dns));
+        if !profile.is_ca() && !sans.iter().any(|san| matches!(san, San::Dns(_))) {
+            instances.extend(host_names(subject, profile).map(Instance::Dns));
         }
         instances.iter().find(|it| !self.permits(it)).map(Instance::to_text)
     }
@@ -69,36 +64,41 @@ impl NameConstraints {
     }
 }
 
-/// The common names that verifiers take for host names where there is no DNS name, as OpenSSL does.
-fn host_names(subject: &Name) -> impl Iterator<Item = String> {
+/// The common names that verifiers take for host names where there is no DNS name.
+///
+/// OpenSSL does so with whatever has dots and looks like a host, underscores and IP addresses included; GnuTLS with any
+/// common name of a server.
+fn host_names(subject: &Name, profile: Profile) -> impl Iterator<Item = String> {
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     let names = subject.common_names().into_iter();
     names
-        .filter(|name| name.contains('.'))
-        .filter_map(|name| Some(name.parse::<DnsName>().ok()?.as_str().to_owned()))
+        .filter(move |name| profile.is_server() || (name.contains('.') && name.bytes().all(is_host)))
+        .map(|name| name.to_ascii_lowercase())
 }
 
 impl Subtree {
-    fn new(subtree: GeneralSubtree) -> Result<Self, &'static str> {
+    /// Reads a GeneralSubtree's content; `None` where it is about names that are never certified here.
+    fn from_content(content: &[u8]) -> Result<Option<Self>, &'static str> {
+        let mut reader = SliceReader::new(content).map_err(|_| MALFORMED)?;
+        let base = AnyRef::decode(&mut reader).map_err(|_| MALFORMED)?;
+        let Tag::ContextSpecific { number, .. } = base.header().tag() else { return Err(MALFORMED) };
+        let text = || str::from_utf8(base.value()).ok().filter(|text| text.is_ascii()).ok_or(MALFORMED);
+        let subtree = match number.value() {
+            RFC822_NAME => Self::Email(text()?.to_owned()),
+            DNS_NAME => Self::Dns(text()?.to_ascii_lowercase()),
+            DIRECTORY_NAME => Self::Directory(Name::from_der(base.value()).map_err(|_| MALFORMED)?),
+            IP_ADDRESS if matches!(base.value().len(), 8 | 32) => {
+                let (address, mask) = base.value().split_at(base.value().len() / 2);
+                Self::Ip { address: address.to_vec(), mask: mask.to_vec() }
+            }
+            IP_ADDRESS => return Err("an IP address range has neither 8 nor 32 octets"),
+            _ => return Ok(None),
+        };
         // RFC 5280 §4.2.1.10: "the minimum MUST be zero, and maximum MUST be absent".
-        if subtree.minimum != 0 || subtree.maximum.is_some() {
+        if !reader.is_finished() {
             return Err("it has a minimum or maximum distance");
         }
-        match subtree.base {
-            GeneralName::DnsName(base) => Ok(Self::Dns(base.as_str().to_ascii_lowercase())),
-            GeneralName::Rfc822Name(base) => Ok(Self::Email(base.as_str().to_owned())),
-            GeneralName::IpAddress(octets) if matches!(octets.as_bytes().len(), 8 | 32) => {
-                let (address, mask) = octets.as_bytes().split_at(octets.as_bytes().len() / 2);
-                Ok(Self::Ip { address: address.to_vec(), mask: mask.to_vec() })
-            }
-            GeneralName::IpAddress(_) => Err("an IP address range has neither 8 nor 32 octets"),
-            GeneralName::DirectoryName(base) => base
-                .to_der()
-                .ok()
-                .and_then(|der| Name::from_der(&der).ok())
-                .map(Self::Directory)
-                .ok_or("a directory name is malformed"),
-            _ => Err("it is about names other than DNS, IP, e-mail and directory names"),
-        }
+        Ok(Some(subtree))
     }
 
     /// Whether every name the instance stands for lies within; `None` where it is of another kind.
@@ -107,34 +107,49 @@ impl Subtree {
             (Self::Dns(base), Instance::Dns(name)) => Some(domain_covers(base, name)),
             (Self::Email(base), Instance::Email(address)) => Some(mailbox_covers(base, address)),
             (Self::Ip { address, mask }, Instance::Ip(ip)) => Some(range_covers(address, mask, *ip)),
-            (Self::Directory(base), Instance::Directory(name)) => Some(directory_covers(base, name)),
+            (Self::Directory(base), Instance::Directory(name)) => {
+                Some(directory_covers(base, name, fold_ascii))
+            }
             _ => None,
         }
     }
 
-    /// Whether any name the instance stands for lies within: for a wildcard that can be less than all.
+    /// Whether any name the instance stands for lies within: for a wildcard that can be less than all. Directory names
+    /// are held equal more freely here, so that no spelling slips through.
     fn overlaps(&self, instance: &Instance<'_>) -> bool {
-        let wildcard_reaches = || match (self, instance) {
+        let reaches = || match (self, instance) {
+            (Self::Directory(base), Instance::Directory(name)) => directory_covers(base, name, fold_unicode),
             (Self::Dns(base), Instance::Dns(name)) => {
                 let parent = base.split_once('.').map(|(_, parent)| parent);
                 name.strip_prefix("*.").is_some_and(|domain| parent == Some(domain))
             }
             _ => false,
         };
-        self.covers(instance) == Some(true) || wildcard_reaches()
+        self.covers(instance) == Some(true) || reaches()
     }
 }
 
-fn subtrees(subtrees: Option<GeneralSubtrees>, critical: bool) -> Result<Vec<Subtree>, Error> {
+fn subtrees(subtrees: Option<SequenceContent<'_>>) -> Result<Vec<Subtree>, Error> {
+    let Some(content) = subtrees else { return Ok(Vec::new()) };
+    let malformed = |_| Error::UnsupportedConstraint { reason: MALFORMED };
+    let mut reader = SliceReader::new(content.0).map_err(malformed)?;
     let mut read = Vec::new();
-    for subtree in subtrees.unwrap_or_default() {
-        match Subtree::new(subtree) {
-            Ok(subtree) => read.push(subtree),
-            Err(reason) if critical => return Err(Error::UnsupportedConstraint { reason }),
-            Err(_) => {}
-        }
+    while !reader.is_finished() {
+        let subtree = SequenceContent::decode(&mut reader).map_err(malformed)?;
+        let subtree =
+            Subtree::from_content(subtree.0).map_err(|reason| Error::UnsupportedConstraint { reason })?;
+        read.extend(subtree);
     }
     Ok(read)
+}
+
+/// NameConstraints as encoded.
+#[derive(Sequence)]
+struct Extension<'a> {
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    permitted: Option<SequenceContent<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    excluded: Option<SequenceContent<'a>>,
 }
 
 /// One name of a certificate.
@@ -193,28 +208,43 @@ fn range_covers(address: &[u8], mask: &[u8], ip: IpAddr) -> bool {
     octets.len() == address.len() && octets.iter().zip(address).zip(mask).all(agrees)
 }
 
-fn directory_covers(base: &Name, name: &Name) -> bool {
-    let (base, name) = (comparable(base), comparable(name));
-    name.starts_with(&base)
+fn directory_covers(base: &Name, name: &Name, fold: fn(&str) -> String) -> bool {
+    let (base_rdns, name_rdns) = (base.rdns(), name.rdns());
+    let mut pairs = base_rdns.iter().zip(&name_rdns);
+    base_rdns.len() <= name_rdns.len()
+        && pairs.all(|(base, name)| comparable(base, fold) == comparable(name, fold))
 }
 
-/// RDNs in a form that is equal for names that [RFC 5280 §7.1](https://www.rfc-editor.org/rfc/rfc5280#section-7.1)
+/// An RDN in a form that is equal for those that [RFC 5280 §7.1](https://www.rfc-editor.org/rfc/rfc5280#section-7.1)
 /// holds equal: case and runs of blanks do not count.
-fn comparable(name: &Name) -> Vec<Vec<(der::asn1::ObjectIdentifier, String, Vec<u8>)>> {
-    let rdns = name.rdns().into_iter().map(|rdn| {
-        let attributes = rdn.into_iter().map(|it| match it.text() {
-            Some(text) => {
-                let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
-                (it.oid, words.join(" "), Vec::new())
-            }
-            None => (it.oid, String::new(), it.value.value().to_vec()),
-        });
-        let mut attributes: Vec<_> = attributes.collect();
-        attributes.sort();
-        attributes
+fn comparable<'a>(
+    rdn: &[EncodedAttribute<'a>],
+    fold: fn(&str) -> String,
+) -> Vec<(Oid<'a>, String, &'a [u8])> {
+    let attributes = rdn.iter().map(|it| match it.text() {
+        Some(text) => (it.oid, fold(&text), &[][..]),
+        None => (it.oid, String::new(), it.value.value()),
     });
-    rdns.collect()
+    let mut attributes: Vec<_> = attributes.collect();
+    attributes.sort();
+    attributes
 }
+
+/// What every verifier holds equal.
+fn fold_ascii(text: &str) -> String {
+    text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+/// What some verifier may hold equal.
+fn fold_unicode(text: &str) -> String {
+    text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+const RFC822_NAME: u32 = 1;
+const DNS_NAME: u32 = 2;
+const DIRECTORY_NAME: u32 = 4;
+const IP_ADDRESS: u32 = 7;
+const MALFORMED: &str = "it is malformed";
 
 #[cfg(test)]
 mod tests;

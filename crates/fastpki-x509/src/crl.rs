@@ -8,7 +8,7 @@ use x509_cert::time::Time;
 
 use crate::{
     Certificate, Error, PrivateKey, PublicKey, Reason, Serial,
-    asn1::{ExtensionRef, Raw, SequenceContent, Signed, decode, encode, encode_time},
+    asn1::{ExtensionRef, Oid, Raw, SequenceContent, Signed, decode, encode, encode_time},
     certificate::AuthorityKeyIdentifierRef,
     lint, pem, signature,
 };
@@ -45,7 +45,7 @@ impl CrlBuilder {
         Self { issuer: issuer.clone(), number, this_update, next_update, entries, count: 0 }
     }
 
-    /// Adds an entry. A CRL may have up to 256 MB, which are some five million entries.
+    /// Adds an entry; a revocation before 1970 is dated to the start of it. A CRL may have up to 256 MB, which are some five million entries.
     pub fn push(&mut self, entry: &RevokedEntry) -> Result<(), Error> {
         if self.entries.len() > MAX_LEN {
             return Err(Error::TooLarge { what: "revocation list", limit: MAX_LEN });
@@ -54,7 +54,7 @@ impl CrlBuilder {
         let extensions = entry.reason.code().map(reason_extension);
         let encoded = Entry {
             serial: UintRef::new(entry.serial.magnitude()).map_err(|_| Error::Serial)?,
-            revoked_at: encode_time(entry.revoked_at)?,
+            revoked_at: encode_time(entry.revoked_at.max(Timestamp::UNIX_EPOCH))?,
             extensions: extensions.as_ref().map(|it| SequenceContent(it)),
         };
         self.entries.extend_from_slice(encoded.encode_to_slice(&mut buffer).map_err(|_| UNENCODABLE)?);
@@ -73,8 +73,13 @@ pub struct UnsignedCrl(CrlBuilder);
 
 impl UnsignedCrl {
     /// Signs with the issuer's key, reads the list back, verifies it with the issuer's public key and lints it.
+    ///
+    /// The issuer must be a CA whose key usage, if stated, includes signing lists.
     pub fn sign(self, key: &PrivateKey) -> Result<Crl, Error> {
         let Self(builder) = self;
+        if !builder.issuer.may_sign_revocation_lists() {
+            return Err(Error::NotACa);
+        }
         let issuer_key = builder.issuer.public_key_info()?;
         if key.public_key() != &issuer_key {
             return Err(Error::KeyMismatch);
@@ -212,8 +217,11 @@ fn extensions(key_id: &[u8], number: u64) -> Result<Vec<u8>, Error> {
     let key_id = OctetStringRef::new(key_id).map_err(|_| UNENCODABLE)?;
     let authority = encode(&AuthorityKeyIdentifierRef { key_id: Some(key_id), issuer: None, serial: None })?;
     let number = encode(&number)?;
-    let extension = |id, value| Ok(ExtensionRef { id, critical: false, value: OctetStringRef::new(value)? });
-    let list = [extension(ID_CE_AUTHORITY_KEY_IDENTIFIER, &authority), extension(ID_CE_CRL_NUMBER, &number)];
+    let extension = |id, value| {
+        Ok(ExtensionRef { id: Oid::from(id), critical: false, value: OctetStringRef::new(value)? })
+    };
+    let list =
+        [extension(&ID_CE_AUTHORITY_KEY_IDENTIFIER, &authority), extension(&ID_CE_CRL_NUMBER, &number)];
     let list = list.into_iter().collect::<der::Result<Vec<_>>>().map_err(|_| UNENCODABLE)?;
     encode(&der::asn1::ContextSpecific {
         tag_number: der::TagNumber(0),

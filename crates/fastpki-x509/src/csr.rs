@@ -7,7 +7,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 
 use crate::{
     Error, Name, PublicKey, San,
-    asn1::{ExtensionRef, Raw, Signed, decode},
+    asn1::{ExtensionRef, Oid, Raw, Signed, decode},
     pem, san, signature,
 };
 
@@ -68,7 +68,9 @@ struct Info<'a> {
 impl<'a> Info<'a> {
     fn from_der(der: &'a [u8]) -> der::Result<Self> {
         SliceReader::new(der)?.sequence(|info| {
-            info.decode::<u8>()?;
+            if info.decode::<u8>()? != VERSION_1 {
+                return Err(Tag::Integer.value_error().into());
+            }
             let (subject, spki) = (Raw::decode(info)?, Raw::decode(info)?);
             let attributes = if info.is_finished() { &[] } else { attributes(AnyRef::decode(info)?)? };
             Ok(Self { subject, spki, attributes })
@@ -82,7 +84,7 @@ fn attributes(any: AnyRef<'_>) -> der::Result<&[u8]> {
     if tag == expected { Ok(any.value()) } else { Err(tag.value_error().into()) }
 }
 
-/// The value of the subjectAltName in the extensionRequest attribute.
+/// The value of the subjectAltName in an extensionRequest attribute.
 fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let mut found = None;
     for extension in requested_extensions(attributes).map_err(|_| MALFORMED)? {
@@ -101,7 +103,7 @@ fn requested_extensions(attributes: &[u8]) -> der::Result<Vec<ExtensionRef<'_>>>
     let mut reader = SliceReader::new(attributes)?;
     while !reader.is_finished() {
         let attribute = Attribute::decode(&mut reader)?;
-        if attribute.oid == ID_EXTENSION_REQ {
+        if attribute.oid == ID_EXTENSION_REQ || attribute.oid == MICROSOFT_EXTENSION_REQ {
             attribute.values.header().tag().assert_eq(Tag::Set)?;
             extensions.extend(Vec::<ExtensionRef<'_>>::from_der(attribute.values.value())?);
         }
@@ -111,10 +113,13 @@ fn requested_extensions(attributes: &[u8]) -> der::Result<Vec<ExtensionRef<'_>>>
 
 #[derive(Sequence)]
 struct Attribute<'a> {
-    oid: ObjectIdentifier,
+    oid: Oid<'a>,
     values: AnyRef<'a>,
 }
 
+/// szOID_CERT_EXTENSIONS: what Windows had before it knew the attribute of PKCS#9.
+const MICROSOFT_EXTENSION_REQ: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.1.14");
+const VERSION_1: u8 = 0;
 const MAX_LEN: usize = 64 * 1024;
 const MALFORMED: Error = Error::Malformed { what: "certification request" };
 

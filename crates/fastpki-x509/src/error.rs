@@ -107,8 +107,8 @@ pub enum Error {
         /// When it will be.
         not_before: Timestamp,
     },
-    /// The issuer's certificate may not sign certificates.
-    #[error("the issuer is not a certificate authority that may sign certificates")]
+    /// The issuer's certificate may not sign certificates, or revocation lists where one is made.
+    #[error("the issuer is not a certificate authority that may sign this")]
     NotACa,
     /// The path length of a CA in the chain leaves no room for another CA below it.
     #[error("path length exceeded: a CA above allows at most {limit} CAs below it")]
@@ -125,7 +125,7 @@ pub enum Error {
         authority: String,
     },
     /// A CA in the chain constrains names in a way that cannot be honoured.
-    #[error("the chain holds a critical name constraint that cannot be honoured: {reason}")]
+    #[error("the chain holds a name constraint that cannot be honoured: {reason}")]
     UnsupportedConstraint {
         /// What is unsupported.
         reason: &'static str,

@@ -23,7 +23,7 @@ use x509_cert::{
 
 use crate::{
     Certificate, Error, KeyAlgorithm, Name, PrivateKey, Profile, PublicKey, San, Serial, Validity,
-    asn1::{ExtensionRef, Raw, Signed, encode, encode_time},
+    asn1::{ExtensionRef, Oid, Raw, Signed, encode, encode_time},
     certificate::{Parsed, Period, TbsCertificate},
     lint, signature,
 };
@@ -87,7 +87,8 @@ impl Request {
         }
         self.check_names()?;
         let name = self.subject.clone();
-        let issuer = Issuer { name, key: self.public_key.clone(), key_id: None, validity: self.validity };
+        let issuer =
+            Issuer { name, key: self.public_key.clone(), key_id: None, validity: self.validity.truncated() };
         Prepared::new(issuer, Self { urls: None, ..self })
     }
 
@@ -225,7 +226,7 @@ fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Ext
 fn borrow(extension: &Extension) -> Result<ExtensionRef<'_>, Error> {
     let value = OctetStringRef::new(extension.extn_value.as_bytes());
     let value = value.map_err(|_| Error::Internal("extension too long"))?;
-    Ok(ExtensionRef { id: extension.extn_id, critical: extension.critical, value })
+    Ok(ExtensionRef { id: Oid::from(&extension.extn_id), critical: extension.critical, value })
 }
 
 fn octets(bytes: &[u8]) -> Result<OctetString, Error> {
@@ -244,7 +245,11 @@ fn authority_info_access(url: &str) -> Result<AuthorityInfoAccessSyntax, Error> 
 }
 
 fn uri(url: &str) -> Result<GeneralName, Error> {
-    let ia5 = Ia5String::new(url).map_err(|_| Error::Internal("a published URL is not ASCII"))?;
+    let refused = Error::Internal("a published URL is empty or has characters that are not graphic ASCII");
+    if url.is_empty() || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refused);
+    }
+    let ia5 = Ia5String::new(url).map_err(|_| refused)?;
     Ok(GeneralName::UniformResourceIdentifier(ia5))
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 
 use aws_lc_rs::{
     encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der},
+    error::Unspecified,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, KeyAlgorithm, PublicKey,
-    asn1::encode,
+    asn1::{Raw, encode},
     public_key::{RsaPublicKey, named_curve},
 };
 
@@ -33,7 +34,6 @@ use crate::{
 /// Its memory is wiped when it is dropped.
 pub struct PrivateKey {
     pair: Pair,
-    pem: Zeroizing<String>,
     public: PublicKey,
 }
 
@@ -82,7 +82,10 @@ impl PrivateKey {
 
     /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        self.pem.clone()
+        let pkcs8 = self.pair.to_pkcs8().expect("aws-lc encodes any key it has loaded");
+        der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &pkcs8)
+            .map(Zeroizing::new)
+            .expect("no key is too long for PEM")
     }
 
     /// The public half.
@@ -111,27 +114,35 @@ impl PrivateKey {
     }
 
     fn new(pair: Pair) -> Result<Self, Error> {
-        let failed = |_| Error::Internal("the key could not be encoded");
-        let (public, pem) = match &pair {
-            Pair::Rsa(pair) => {
-                let public = PublicKey::from_bits(RSA, pair.public_key().as_ref())?;
-                let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-                (public, encode_pem(pkcs8.as_ref())?)
-            }
+        let public = match &pair {
+            Pair::Rsa(pair) => PublicKey::from_bits(RSA, pair.public_key().as_ref())?,
             Pair::Ec(pair) => {
                 let p256 = pair.algorithm() == &ECDSA_P256_SHA256_ASN1_SIGNING;
                 let curve = AnyRef::from(if p256 { &SECP_256_R_1 } else { &SECP_384_R_1 });
                 let algorithm = AlgorithmIdentifierRef { oid: ID_EC_PUBLIC_KEY, parameters: Some(curve) };
-                let public = PublicKey::from_bits(algorithm, pair.public_key().as_ref())?;
-                (public, encode_pem(pair.to_pkcs8v1().map_err(failed)?.as_ref())?)
+                PublicKey::from_bits(algorithm, pair.public_key().as_ref())?
             }
             Pair::Ed25519(pair) => {
                 let algorithm = AlgorithmIdentifierRef { oid: ID_ED_25519, parameters: None };
-                let public = PublicKey::from_bits(algorithm, pair.public_key().as_ref())?;
-                (public, encode_pem(pair.to_pkcs8v1().map_err(failed)?.as_ref())?)
+                PublicKey::from_bits(algorithm, pair.public_key().as_ref())?
             }
         };
-        Ok(Self { pair, pem, public })
+        Ok(Self { pair, public })
+    }
+}
+
+impl Pair {
+    /// The PKCS#8, version 1.
+    fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let der = match self {
+            Self::Rsa(pair) => {
+                let pkcs8: Pkcs8V1Der<'_> = pair.as_der()?;
+                pkcs8.as_ref().to_vec()
+            }
+            Self::Ec(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+        };
+        Ok(Zeroizing::new(der))
     }
 }
 
@@ -248,11 +259,16 @@ fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
     .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
     .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
 
+    if block.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(Error::PrivateKey { reason: ENCRYPTED });
+    }
     let damaged = |_| Error::PrivateKey { reason: "its PEM is damaged" };
     let mut decoder = Decoder::new_detect_wrap(block.as_bytes()).map_err(damaged)?;
     // Room for all of it: growing would leave an unwiped copy behind.
     let mut der = Zeroizing::new(Vec::with_capacity(block.len()));
     decoder.decode_to_end(&mut der).map_err(damaged)?;
+    // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
+    Raw::from_der(&der).map_err(|_| DAMAGED)?;
     Ok((kind, der))
 }
 
@@ -265,16 +281,10 @@ fn block<'a>(pem: &'a str, label: &str) -> Option<&'a str> {
 
 fn reason_without_block(pem: &str) -> &'static str {
     if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-        "it is encrypted; give it without a passphrase"
+        ENCRYPTED
     } else {
         "there is no PEM block of type PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
     }
-}
-
-fn encode_pem(pkcs8: &[u8]) -> Result<Zeroizing<String>, Error> {
-    der::pem::encode_string("PRIVATE KEY", LineEnding::LF, pkcs8)
-        .map(Zeroizing::new)
-        .map_err(|_| Error::Internal("the key could not be encoded"))
 }
 
 fn rsa_size(bits: u32) -> Result<KeySize, Error> {
@@ -294,6 +304,8 @@ const RSA: AlgorithmIdentifierRef<'static> =
     AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
 
 const DAMAGED: Error = Error::PrivateKey { reason: "it is damaged, or of a kind or size that does not sign" };
+
+const ENCRYPTED: &str = "it is encrypted; decrypt it first, for example with openssl pkey";
 
 #[cfg(test)]
 mod tests;

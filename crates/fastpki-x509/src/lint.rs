@@ -3,19 +3,23 @@
 use const_oid::{
     AssociatedOid,
     db::rfc5280::{
-        ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_CRL_NUMBER,
+        ID_AD_CA_ISSUERS, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_CRL_NUMBER,
         ID_PE_AUTHORITY_INFO_ACCESS,
     },
 };
 use der::{Decode, Reader, SliceReader, asn1::OctetStringRef};
 use x509_cert::{
     Version,
-    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier},
+    ext::pkix::{
+        AuthorityInfoAccessSyntax, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
+        SubjectAltName, SubjectKeyIdentifier,
+        name::{DistributionPointName, GeneralName},
+    },
     time::Time,
 };
 
 use crate::{
-    Error, Request,
+    Error, Request, Urls,
     asn1::{ExtensionRef, Signed, decode},
     certificate::{Parsed, key_identifier_of},
     crl::{Entry, Expected, TbsCertList},
@@ -55,12 +59,7 @@ fn extensions(parsed: &Parsed<'_>, request: &Request, issuer: &Issuer) -> Result
     usages(find(KeyUsage::OID), find(ExtendedKeyUsage::OID), request)?;
     alternative_names(find(SubjectAltName::OID), request)?;
     key_identifiers(find(SubjectKeyIdentifier::OID), find(ID_CE_AUTHORITY_KEY_IDENTIFIER), request, issuer)?;
-    for id in [ID_CE_CRL_DISTRIBUTION_POINTS, ID_PE_AUTHORITY_INFO_ACCESS] {
-        let extension = find(id);
-        check(extension.is_some() == request.urls.is_some(), "the published URLs are not the ones given")?;
-        check(extension.is_none_or(|it| !it.critical), "the extension of a published URL is critical")?;
-    }
-    Ok(())
+    urls(find(ID_CE_CRL_DISTRIBUTION_POINTS), find(ID_PE_AUTHORITY_INFO_ACCESS), request.urls.as_ref())
 }
 
 fn basic_constraints(extension: Option<&ExtensionRef<'_>>, request: &Request) -> Result<(), Error> {
@@ -123,6 +122,44 @@ fn key_identifiers(
     check(id.flatten() == issuer.key_id.as_deref(), "the authority key identifier is not the issuer's")
 }
 
+fn urls(
+    crl: Option<&ExtensionRef<'_>>,
+    ca: Option<&ExtensionRef<'_>>,
+    expected: Option<&Urls>,
+) -> Result<(), Error> {
+    let not_critical = crl.into_iter().chain(ca).all(|it| !it.critical);
+    check(not_critical, "the extension of a published URL is critical")?;
+    let published = (crl.map(crl_url).transpose()?, ca.map(ca_url).transpose()?);
+    let expected = (expected.map(|it| it.crl.clone()), expected.map(|it| it.ca.clone()));
+    check(published == expected, "the published URLs are not the ones given")
+}
+
+/// The URL of the only distribution point.
+fn crl_url(extension: &ExtensionRef<'_>) -> Result<String, Error> {
+    let points: CrlDistributionPoints = decode(extension.value.as_bytes(), "CRL distribution points")?;
+    if let [point] = &points.0[..]
+        && point.reasons.is_none()
+        && point.crl_issuer.is_none()
+        && let Some(DistributionPointName::FullName(names)) = &point.distribution_point
+        && let [GeneralName::UniformResourceIdentifier(url)] = &names[..]
+    {
+        return Ok(url.as_str().to_owned());
+    }
+    Err(Error::Lint("the CRL distribution points are not one URL"))
+}
+
+/// The URL of the only access description.
+fn ca_url(extension: &ExtensionRef<'_>) -> Result<String, Error> {
+    let access: AuthorityInfoAccessSyntax = decode(extension.value.as_bytes(), "authority info access")?;
+    if let [description] = &access.0[..]
+        && description.access_method == ID_AD_CA_ISSUERS
+        && let GeneralName::UniformResourceIdentifier(url) = &description.access_location
+    {
+        return Ok(url.as_str().to_owned());
+    }
+    Err(Error::Lint("the authority information access is not one URL"))
+}
+
 /// Checks a revocation list that was just signed.
 pub(crate) fn crl(signed: &Signed<'_>, expected: &Expected) -> Result<(), Error> {
     let tbs: TbsCertList<'_> = decode(signed.body.0, "new revocation list")?;
@@ -181,3 +218,6 @@ fn is_rfc5280_time(time: Time) -> bool {
 fn check(holds: bool, otherwise: &'static str) -> Result<(), Error> {
     if holds { Ok(()) } else { Err(Error::Lint(otherwise)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use der::{
     asn1::{Any, AnyRef, ObjectIdentifier},
 };
 
-use crate::Error;
-use attribute::Attribute;
+use crate::{Error, asn1::Oid};
+use attribute::{Attribute, Rule};
 
 mod attribute;
 mod text;
@@ -40,7 +40,7 @@ impl Name {
         Self(EMPTY_SEQUENCE.into())
     }
 
-    /// Takes any well-formed RDNSequence.
+    /// Takes any well-formed RDNSequence: certificates of others must stay readable.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         walk(der).map_err(|_| Error::Malformed { what: "distinguished name" })?;
         Ok(Self(der.into()))
@@ -89,12 +89,12 @@ impl Name {
         Self::assemble(rdns)
     }
 
-    /// Refuses what [`Name::parse`] would refuse, in a name that came encoded.
+    /// Refuses what [`Name::parse`] would refuse, in a name that came encoded, and what verifiers do not read.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.0.len() > MAX_LEN {
             return Err(refuse(&self.to_string(), format!("a name has at most {MAX_LEN} bytes")));
         }
-        self.rdns().iter().flatten().try_for_each(|it| Attribute::by_oid(it.oid).check(it.value))
+        self.rdns().iter().try_for_each(|rdn| check_rdn(rdn))
     }
 
     pub(crate) fn rdns(&self) -> Vec<Vec<EncodedAttribute<'_>>> {
@@ -111,8 +111,9 @@ impl Name {
         encoded
             .collect::<Result<Vec<Any>, _>>()
             .and_then(|rdns| rdns.to_der())
-            .map(|der| Self(der.into()))
             .map_err(|_| Error::Internal("a name could not be encoded"))
+            .map(|der| Self(der.into()))
+            .and_then(|name| name.check().map(|()| name))
     }
 }
 
@@ -125,7 +126,7 @@ impl fmt::Display for Name {
                     (_, 0) => f.write_char(',')?,
                     (..) => f.write_char('+')?,
                 }
-                write!(f, "{}=", Attribute::by_oid(attribute.oid))?;
+                write!(f, "{}=", attribute.label())?;
                 match attribute.text() {
                     Some(text) => text::write_escaped(f, &text)?,
                     None => write_hex(f, attribute.value)?,
@@ -144,7 +145,7 @@ fn write_hex(f: &mut fmt::Formatter<'_>, value: AnyRef<'_>) -> fmt::Result {
 /// One AttributeTypeAndValue in a name.
 #[derive(Clone, Copy)]
 pub(crate) struct EncodedAttribute<'a> {
-    pub(crate) oid: ObjectIdentifier,
+    pub(crate) oid: Oid<'a>,
     pub(crate) value: AnyRef<'a>,
     der: &'a [u8],
 }
@@ -154,6 +155,38 @@ impl EncodedAttribute<'_> {
     pub(crate) fn text(&self) -> Option<String> {
         value::decode(self.value)
     }
+
+    /// How the attribute type is written.
+    fn label(&self) -> String {
+        let name = Attribute::known(self.oid).and_then(|it| it.name());
+        name.map_or_else(|| self.oid.to_string(), str::to_owned)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let rule = Attribute::known(self.oid).map_or(Rule::ANY, |it| it.rule());
+        let shown = || match self.text() {
+            Some(text) => format!("{}={text}", self.label()),
+            None => self.label(),
+        };
+        let text = value::decode_strictly(self.value).map_err(|reason| refuse(&shown(), reason))?;
+        rule.check_tag(self.value.header().tag()).map_err(|reason| refuse(&shown(), reason))?;
+        rule.check_text(&text, &shown())
+    }
+}
+
+fn check_rdn(rdn: &[EncodedAttribute<'_>]) -> Result<(), Error> {
+    // X.690 §11.6: the elements of a SET OF ascend.
+    if !rdn.is_sorted_by(|a, b| a.der < b.der) {
+        let label = rdn.first().map(EncodedAttribute::label).unwrap_or_default();
+        return Err(refuse(&label, "the attributes of its relative distinguished name are not in DER order"));
+    }
+    for (place, attribute) in rdn.iter().enumerate() {
+        if rdn[..place].iter().any(|it| it.oid == attribute.oid) {
+            return Err(refuse(&attribute.label(), REPEATED));
+        }
+        attribute.check()?;
+    }
+    Ok(())
 }
 
 fn walk(der: &[u8]) -> der::Result<Vec<Vec<EncodedAttribute<'_>>>> {
@@ -186,11 +219,14 @@ fn walk_rdn(rdn: AnyRef<'_>) -> der::Result<Vec<EncodedAttribute<'_>>> {
 }
 
 fn refuse(part: &str, reason: impl Into<String>) -> Error {
-    Error::Name { part: part.to_owned(), reason: reason.into() }
+    Error::Name { part: part.chars().take(PART_SHOWN).collect(), reason: reason.into() }
 }
 
 /// The most bytes a name may have, as text and encoded.
 const MAX_LEN: usize = 4096;
+/// How many characters of a name an error shows.
+const PART_SHOWN: usize = 64;
+const REPEATED: &str = "an attribute occurs twice in one relative distinguished name";
 const EMPTY_SEQUENCE: [u8; 2] = [0x30, 0];
 
 #[cfg(test)]

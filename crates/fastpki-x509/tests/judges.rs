@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use fastpki_x509::{
     Certificate, CrlBuilder, Csr, KeyAlgorithm, Name, PrivateKey, Profile, Reason, Request, RevokedEntry,
-    San, Serial, Urls, Validity, complete_sans, intermediate_path_len,
+    San, Serial, Urls, Validity, check_chain, complete_sans, intermediate_path_len,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -283,5 +283,37 @@ fn revocation_lists_verify_and_revoke() {
         assert!(check("empty.crl").0, "{:?}", check("empty.crl"));
         let (accepted, output) = check("full.crl");
         assert!(!accepted && output.contains("certificate revoked"), "{output}");
+    }
+}
+
+#[test]
+fn name_constraints_are_those_openssl_enforces() {
+    let pem = include_str!("../testdata/nc.cert.pem");
+    let (authority, key) = (Certificate::from_pem(pem).unwrap(), PrivateKey::from_pem(KEYS[1]).unwrap());
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), pem).unwrap();
+    let dns = |name| San::parse_dns(name).unwrap();
+    let ip = || San::parse_ip("192.0.2.1").unwrap();
+    for (profile, subject, sans, permitted) in [
+        (Profile::Server, "O=Example,CN=x", vec![dns("www.example.com"), ip()], true),
+        (Profile::Server, "O=EXAMPLE,CN=www.example.com", vec![ip()], true),
+        (Profile::Client, "O=Example,CN=Alice", vec![], true),
+        (Profile::Client, "O=Example,CN=my_host.example.com", vec![], true),
+        (Profile::Server, "O=Example,CN=x", vec![dns("www.example.org")], false),
+        (Profile::Server, "O=Example,CN=x", vec![dns("bad.example.com")], false),
+        (Profile::Server, "O=Example,CN=192.0.2.1", vec![ip()], false),
+        (Profile::Client, "O=Example,CN=my_host.example.org", vec![], false),
+        (Profile::Client, "O=Example,CN=www.example.org", vec![], false),
+        (Profile::Client, "O=Other,CN=Alice", vec![], false),
+        (Profile::Client, "O=Example,emailAddress=a@example.org", vec![], false),
+    ] {
+        let mut request = request(profile, subject, &key, 3);
+        request.sans.clone_from(&sans);
+        let ours = check_chain(std::slice::from_ref(&authority), profile, &request.subject, &sans);
+        let leaf = request.prepare(&authority).unwrap().sign(&key).unwrap();
+        std::fs::write(dir.path().join("leaf.pem"), leaf.to_pem()).unwrap();
+        let at = now().as_second() + 60;
+        let (theirs, output) = openssl(dir.path(), &format!("verify -attime {at} -CAfile ca.pem leaf.pem"));
+        assert_eq!((ours.is_ok(), theirs), (permitted, permitted), "{subject} {sans:?}: {ours:?} {output}");
     }
 }

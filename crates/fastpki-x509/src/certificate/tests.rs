@@ -63,3 +63,31 @@ fn mutated_certificates_never_panic() {
         });
     }
 }
+
+#[test]
+fn both_signature_algorithms_must_agree() {
+    let issuer = root(&p256(), None);
+    let child = intermediate(None);
+    let Signed { body, algorithm, .. } = decode(child.der(), "certificate").unwrap();
+    // ecdsa-with-SHA256 becomes ecdsa-with-SHA384, and the whole is signed again.
+    let mut body = body.0.to_vec();
+    let place = body.windows(8).position(|it| it == b"\x2a\x86\x48\xce\x3d\x04\x03\x02").unwrap();
+    body[place + 7] = 3;
+    let signature = p256().sign(&body).unwrap();
+    let signature = BitStringRef::from_bytes(&signature).unwrap();
+    let der = crate::asn1::encode(&Signed { body: Raw(&body), algorithm, signature }).unwrap();
+    let refused = Certificate::from_der(&der).unwrap().is_issued_by(&issuer);
+    assert!(matches!(refused, Err(Error::Malformed { .. })), "{refused:?}");
+}
+
+#[test]
+fn unknown_extensions_may_have_identifiers_of_any_size() {
+    let root = root(&p256(), None);
+    let Parsed { signed, mut tbs } = Parsed::from_der(root.der()).unwrap();
+    // 2.25 and an arc of 35 bits.
+    let extension = [0x30, 10, 6, 6, 0x69, 0xff, 0xff, 0xff, 0xff, 1, 4, 0];
+    tbs.extensions.as_mut().unwrap().push(decode(&extension, "extension").unwrap());
+    let body = crate::asn1::encode(&tbs).unwrap();
+    let der = crate::asn1::encode(&Signed { body: Raw(&body), ..signed }).unwrap();
+    assert!(Certificate::from_der(&der).unwrap().is_ca());
+}

@@ -87,3 +87,31 @@ fn pem_is_of_the_type_openssl_writes() {
     assert_eq!(crl_pem(crl.der()), crl.to_pem());
     assert_eq!(crl.clone().into_der(), crl.der());
 }
+
+#[test]
+fn revocation_before_1970_is_dated_to_its_start() {
+    let entry = RevokedEntry { revoked_at: Timestamp::MIN, ..entry("1", Reason::Unspecified) };
+    let listed = tbs(&build(&[entry], 1)).revoked_certificates.unwrap();
+    assert_eq!(listed[0].revocation_date.to_string(), "1970-01-01T00:00:00Z");
+}
+
+#[test]
+fn only_a_ca_that_may_sign_lists_does() {
+    let sign = |issuer: &Certificate| {
+        let next = "2027-03-08T10:00:00Z".parse().unwrap();
+        CrlBuilder::new(issuer, 1, now(), next).finish().sign(&p256())
+    };
+    let leaf = Certificate::from_pem(data!("leaf.cert.pem")).unwrap();
+    assert_eq!(sign(&leaf).unwrap_err(), Error::NotACa);
+    // The key usage with its two last bits: certificates and lists.
+    let issuer = root(&p256(), None);
+    let usage = [0x55, 0x1d, 0x0f, 1, 1, 0xff, 4, 4, 3, 2, 1, 0x86];
+    let mut der = issuer.der().to_vec();
+    let place = der.windows(usage.len()).position(|it| it == usage).unwrap() + usage.len();
+    der[place - 2..place].copy_from_slice(&[2, 0x84]);
+    assert_eq!(sign(&Certificate::from_der(&der).unwrap()).unwrap_err(), Error::NotACa);
+    sign(&issuer).unwrap();
+    // One that signs lists only.
+    let loose = Certificate::from_pem(data!("nosign.cert.pem")).unwrap();
+    assert_ne!(sign(&loose).err(), Some(Error::NotACa));
+}

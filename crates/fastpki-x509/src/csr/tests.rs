@@ -85,3 +85,53 @@ fn mutated_requests_never_panic_and_never_verify_with_other_content() {
         });
     }
 }
+
+/// The encoding of a value of at most 127 octets.
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+/// A request of the P-256 key with an empty subject.
+fn signed(version: u8, attributes: &[u8]) -> Result<Csr, Error> {
+    let key = p256();
+    let info = [&[2, 1, version, 0x30, 0][..], key.public_key().spki_der(), &tlv(0xa0, attributes)].concat();
+    let info = crate::asn1::encode(&crate::asn1::SequenceContent(&info)).unwrap();
+    let signature = key.sign(&info).unwrap();
+    let algorithm = crate::asn1::encode(&signature::algorithm_of_issuer(key.algorithm()).unwrap()).unwrap();
+    let signature = der::asn1::BitStringRef::from_bytes(&signature).unwrap();
+    let whole = Signed { body: Raw(&info), algorithm: Raw(&algorithm), signature };
+    Csr::from_der(&crate::asn1::encode(&whole).unwrap())
+}
+
+/// An extensionRequest of either kind with this extension.
+fn extension_request(oid: &[u8], extension: &[u8]) -> Vec<u8> {
+    tlv(0x30, &[tlv(6, oid), tlv(0x31, &tlv(0x30, extension))].concat())
+}
+
+const PKCS9: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 14];
+const MICROSOFT: &[u8] = &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 1, 14];
+/// 2.25 and a UUID.
+const UUID: &[u8] = &[0x69, 0x83, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+
+#[test]
+fn extensions_asked_for_as_windows_does_are_read() {
+    let san = tlv(0x30, &[tlv(6, &[0x55, 0x1d, 17]), tlv(4, &tlv(0x30, &tlv(0x82, b"a.example")))].concat());
+    for oid in [PKCS9, MICROSOFT] {
+        let csr = signed(0, &extension_request(oid, &san)).unwrap();
+        assert_eq!(csr.sans().unwrap(), [dns("a.example")]);
+    }
+}
+
+#[test]
+fn version_must_be_the_only_one() {
+    signed(0, &[]).unwrap();
+    assert_eq!(signed(1, &[]).unwrap_err(), MALFORMED);
+}
+
+#[test]
+fn unknown_attributes_and_extensions_may_have_identifiers_of_any_size() {
+    let attribute = tlv(0x30, &[tlv(6, UUID), tlv(0x31, &[5, 0])].concat());
+    let extension = tlv(0x30, &[tlv(6, UUID), tlv(4, &[])].concat());
+    let csr = signed(0, &[attribute, extension_request(PKCS9, &extension)].concat()).unwrap();
+    assert_eq!(csr.sans(), Ok(Vec::new()));
+}

@@ -102,11 +102,13 @@ fn issuer_without_key_identifier_gets_one_computed() {
 }
 
 #[test]
-fn url_that_is_not_ascii_is_refused() {
+fn url_that_is_not_graphic_ascii_is_refused() {
     let issuer = root(&p256(), None);
-    let mut request = server(vec![dns("www.example.com")]);
-    request.urls = Some(Urls { crl: "http://å/".to_owned(), ca: "http://a/".to_owned() });
-    assert!(matches!(request.prepare(&issuer).err(), Some(Error::Internal(_))));
+    for crl in ["http://å/", "http://a /", "http://a/\n", ""] {
+        let mut request = server(vec![dns("www.example.com")]);
+        request.urls = Some(Urls { crl: crl.to_owned(), ca: "http://a/".to_owned() });
+        assert!(matches!(request.prepare(&issuer).err(), Some(Error::Internal(_))), "{crl:?}");
+    }
 }
 
 #[test]
@@ -129,4 +131,13 @@ fn p521_key_is_certified_but_issues_nothing() {
     let authority = request.prepare(&issuer).unwrap().sign(&p256()).unwrap();
     let refused = server(vec![dns("www.example.com")]).prepare(&authority);
     assert!(matches!(refused.err(), Some(Error::UnsupportedKey { .. })));
+}
+
+#[test]
+fn fractions_of_a_second_are_dropped_from_a_root_too() {
+    let mut request = request(Profile::Root { path_len: None }, "CN=x", &p256());
+    let until = "2028-03-01T10:00:00.25Z".parse().unwrap();
+    request.validity = Validity { not_before: now(), not_after: until };
+    let root = request.prepare_self_signed(&p256()).unwrap().sign(&p256()).unwrap();
+    assert_eq!(root.validity().not_before.to_string(), "2027-03-01T10:00:00Z");
 }

@@ -72,7 +72,8 @@ fn unusable_keys_are_refused() {
         (data!("rsa1024.pkcs8.pem"), "unreadable private key"),
         (data!("rsa2048e3.pkcs8.pem"), ""),
         (data!("p521.sec1.pem"), "unreadable private key"),
-        (data!("p256.encrypted.pem"), "it is encrypted"),
+        (data!("p256.encrypted.pem"), "it is encrypted; decrypt it first, for example with openssl pkey"),
+        (TRADITIONAL, "it is encrypted; decrypt it first, for example with openssl pkey"),
         (data!("p256.csr.pem"), "there is no PEM block"),
         ("", "there is no PEM block"),
         ("-----BEGIN PRIVATE KEY-----", "there is no PEM block"),
@@ -150,3 +151,21 @@ fn keys_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<PrivateKey>();
 }
+
+#[test]
+fn bytes_after_a_key_are_refused() {
+    for (pem, label) in [
+        (data!("rsa2048.pkcs8.pem"), "PRIVATE KEY"),
+        (data!("p256.pkcs8.pem"), "PRIVATE KEY"),
+        (data!("ed25519.pkcs8.pem"), "PRIVATE KEY"),
+        (data!("p256.sec1.pem"), "EC PRIVATE KEY"),
+    ] {
+        let mut der = decode_pem(pem).unwrap().1;
+        der.push(0);
+        let longer = der::pem::encode_string(label, LineEnding::LF, &der).unwrap();
+        assert_eq!(PrivateKey::from_pem(&longer).unwrap_err(), DAMAGED);
+        assert_eq!(public_key_of_pkcs8_pem(&longer).unwrap_err(), DAMAGED);
+    }
+}
+
+const TRADITIONAL: &str = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";

@@ -1,11 +1,9 @@
-use std::fmt;
-
 use const_oid::db::{
     rfc2256::STATE_OR_PROVINCE_NAME,
-    rfc3280::EMAIL_ADDRESS,
+    rfc3280::{EMAIL_ADDRESS, PSEUDONYM},
     rfc4519::{
-        COMMON_NAME, COUNTRY_NAME, DOMAIN_COMPONENT, GIVEN_NAME, LOCALITY_NAME, ORGANIZATION_NAME,
-        ORGANIZATIONAL_UNIT_NAME, POSTAL_CODE, SERIAL_NUMBER, STREET, SURNAME, TITLE, UID,
+        COMMON_NAME, COUNTRY_NAME, DN_QUALIFIER, DOMAIN_COMPONENT, GIVEN_NAME, LOCALITY_NAME,
+        ORGANIZATION_NAME, ORGANIZATIONAL_UNIT_NAME, POSTAL_CODE, SERIAL_NUMBER, STREET, SURNAME, TITLE, UID,
     },
 };
 use der::{
@@ -14,14 +12,20 @@ use der::{
 };
 
 use super::{refuse, value};
-use crate::Error;
+use crate::{Error, asn1::Oid};
 
-/// An attribute type: how it is called, how its values are encoded and how long they may be.
+/// An attribute type: how it is called, and what its values are.
 #[derive(Clone, Copy)]
 pub(super) struct Attribute {
     oid: ObjectIdentifier,
     /// The name written, then the long one of OpenSSL; none where only the number is known.
     names: &'static [&'static str],
+    rule: Rule,
+}
+
+/// How the values of an attribute are encoded and how long they may be.
+#[derive(Clone, Copy)]
+pub(super) struct Rule {
     form: Form,
     /// Upper bound in characters.
     max: usize,
@@ -39,19 +43,31 @@ impl Attribute {
     /// The attribute a name or a dotted object identifier stands for.
     pub(super) fn by_text(text: &str) -> Option<Self> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            return ObjectIdentifier::new(text).ok().map(Self::by_oid);
+            return ObjectIdentifier::new(text).ok().map(Self::of_number);
         }
         let known = |it: &&Self| it.names.iter().any(|name| name.eq_ignore_ascii_case(text));
         KNOWN.iter().find(known).copied()
     }
 
-    pub(super) fn by_oid(oid: ObjectIdentifier) -> Self {
-        let known = KNOWN.iter().find(|it| it.oid == oid).copied();
-        known.unwrap_or(Self { oid, names: &[], form: Form::Utf8, max: usize::MAX })
+    pub(super) fn known(oid: Oid<'_>) -> Option<Self> {
+        KNOWN.iter().find(|it| oid == it.oid).copied()
     }
 
     pub(super) fn common_name() -> Self {
-        Self::by_oid(COMMON_NAME)
+        Self::of_number(COMMON_NAME)
+    }
+
+    fn of_number(oid: ObjectIdentifier) -> Self {
+        Self::known(Oid::from(&oid)).unwrap_or(Self { oid, names: &[], rule: Rule::ANY })
+    }
+
+    /// The name written, if there is one.
+    pub(super) fn name(&self) -> Option<&'static str> {
+        self.names.first().copied()
+    }
+
+    pub(super) fn rule(&self) -> Rule {
+        self.rule
     }
 
     pub(super) fn oid(&self) -> ObjectIdentifier {
@@ -60,8 +76,8 @@ impl Attribute {
 
     /// The AttributeTypeAndValue with this text; `part` is how the whole was written.
     pub(super) fn encode(&self, text: &str, part: &str) -> Result<Vec<u8>, Error> {
-        self.check_text(text, part)?;
-        let tag = match self.form {
+        self.rule.check_text(text, part)?;
+        let tag = match self.rule.form {
             Form::Utf8 => Tag::Utf8String,
             Form::Printable | Form::Country => Tag::PrintableString,
             Form::Ia5 => Tag::Ia5String,
@@ -76,20 +92,24 @@ impl Attribute {
             AnyRef::new(tag, text.as_bytes()).and_then(|value| Pair { oid: self.oid, value }.to_der());
         encoded.map_err(|_| Error::Internal("a name could not be encoded"))
     }
+}
 
-    /// Checks a value that came encoded. Values of unknown attributes need not be strings.
-    pub(super) fn check(&self, value: AnyRef<'_>) -> Result<(), Error> {
-        match value::decode(value) {
-            Some(text) if value.header().tag() == Tag::PrintableString && !value::is_printable(&text) => {
-                Err(refuse(&format!("{self}={text}"), "it has characters a PrintableString cannot hold"))
+impl Rule {
+    /// Of attributes of which nothing is known.
+    pub(super) const ANY: Self = Self { form: Form::Utf8, max: usize::MAX };
+
+    /// Whether a value that came encoded may be of this string type.
+    pub(super) fn check_tag(&self, tag: Tag) -> Result<(), &'static str> {
+        match self.form {
+            Form::Printable | Form::Country if tag != Tag::PrintableString => {
+                Err("its value must be a PrintableString")
             }
-            Some(text) => self.check_text(&text, &format!("{self}={text}")),
-            None if self.names.is_empty() => Ok(()),
-            None => Err(refuse(&self.to_string(), "its value is not a valid string")),
+            Form::Ia5 if tag != Tag::Ia5String => Err("its value must be an IA5String"),
+            _ => Ok(()),
         }
     }
 
-    fn check_text(&self, text: &str, part: &str) -> Result<(), Error> {
+    pub(super) fn check_text(&self, text: &str, part: &str) -> Result<(), Error> {
         if text.is_empty() {
             return Err(refuse(part, "the value is empty"));
         }
@@ -108,15 +128,6 @@ impl Attribute {
     }
 }
 
-impl fmt::Display for Attribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.names.first() {
-            Some(name) => f.write_str(name),
-            None => self.oid.fmt(f),
-        }
-    }
-}
-
 #[derive(der::Sequence)]
 struct Pair<'a> {
     oid: ObjectIdentifier,
@@ -129,11 +140,11 @@ const fn attribute(
     form: Form,
     max: usize,
 ) -> Attribute {
-    Attribute { oid, names, form, max }
+    Attribute { oid, names, rule: Rule { form, max } }
 }
 
 /// Bounds of RFC 5280 appendix A, and of X.520 and RFC 4524 for what that leaves open.
-const KNOWN: [Attribute; 15] = [
+const KNOWN: [Attribute; 17] = [
     attribute(COMMON_NAME, &["CN", "commonName"], Form::Utf8, 64),
     attribute(ORGANIZATION_NAME, &["O", "organizationName"], Form::Utf8, 64),
     attribute(ORGANIZATIONAL_UNIT_NAME, &["OU", "organizationalUnitName"], Form::Utf8, 64),
@@ -149,4 +160,6 @@ const KNOWN: [Attribute; 15] = [
     attribute(STREET, &["street", "streetAddress"], Form::Utf8, 128),
     attribute(POSTAL_CODE, &["postalCode"], Form::Utf8, 40),
     attribute(EMAIL_ADDRESS, &["emailAddress"], Form::Ia5, 255),
+    attribute(DN_QUALIFIER, &[], Form::Printable, usize::MAX),
+    attribute(PSEUDONYM, &[], Form::Utf8, 128),
 ];

@@ -185,26 +185,113 @@ fn foreign_string_types_are_read_and_kept() {
     assert_eq!(read(0x02, b"\x05"), "CN=#020105");
 }
 
+/// The encoding of nested values, none longer than 127 octets.
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+/// An AttributeTypeAndValue.
+fn pair(oid: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+    tlv(0x30, &[tlv(6, oid), tlv(tag, value)].concat())
+}
+
+/// A name of one RDN.
+fn rdn(attributes: &[Vec<u8>]) -> Name {
+    Name::from_der(&tlv(0x30, &tlv(0x31, &attributes.concat()))).unwrap()
+}
+
+const CN: &[u8] = &[0x55, 4, 3];
+const UNKNOWN: &[u8] = &[0x2a, 3, 4];
+
 #[test]
 fn encoded_names_are_held_to_the_same_rules() {
-    let check = |text: &str, from: &[u8], to: &[u8]| {
-        let mut der = Name::parse(text).unwrap().der().to_vec();
-        let place = der.windows(from.len()).position(|it| it == from).unwrap();
-        der[place..place + to.len()].copy_from_slice(to);
-        Name::from_der(&der).unwrap().check()
-    };
-    assert_eq!(check("CN=abc", b"abc", b"abd"), Ok(()));
-    for refused in [
-        check("CN=abc", b"abc", b"a\0c"),
-        check("CN=abc", b"abc", b"a\xffc"),
-        check("CN=abc", b"\x0c\x03abc", b"\x02\x03abc"),
-        check("CN=abc", b"\x0c\x03abc", b"\x13\x03a*c"),
-        check("C=SE", b"SE", b"S1"),
-        check("1.2.3.4=abc", b"abc", b"a\nc"),
-    ] {
-        assert!(matches!(refused, Err(Error::Name { .. })), "{refused:?}");
+    let check = |oid: &[u8], tag, value: &[u8]| rdn(&[pair(oid, tag, value)]).check();
+    for oid in [CN, UNKNOWN] {
+        for (tag, value) in [
+            (0x0c, "å".as_bytes()),
+            (0x13, b"ab"),
+            (0x16, b"a*"),
+            (0x12, b"1 2"),
+            (0x1e, b"\0a"),
+            (0x14, b"a"),
+        ] {
+            assert_eq!(check(oid, tag, value), Ok(()), "{tag:x} {value:?}");
+        }
+        for (tag, value) in [
+            (0x0c, &b"a\0c"[..]),
+            (0x0c, b"a\nc"),
+            (0x0c, b"a\xffc"),
+            (0x0c, b""),
+            (0x13, b"a*c"),
+            (0x16, b"a\xe5"),
+            (0x12, b"1a"),
+            (0x1e, b"abc"),
+            (0x1e, b"\xd8\0"),
+            (0x14, b"\xe5"),
+            (0x1a, b"abc"),
+            (0x02, b"\x05"),
+            (0x05, b""),
+            (0x80, b"abc"),
+            (0xa0, b"\x0c\x01a"),
+        ] {
+            let refused = check(oid, tag, value);
+            assert!(matches!(refused, Err(Error::Name { .. })), "{tag:x} {value:?}: {refused:?}");
+        }
     }
-    assert_eq!(check("1.2.3.4=abc", b"\x0c\x03abc", b"\x02\x03abc"), Ok(()));
+    let (country, serial, qualifier, pseudonym) = ([0x55, 4, 6], [0x55, 4, 5], [0x55, 4, 46], [0x55, 4, 65]);
+    let component = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 25][..];
+    let email = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1][..];
+    for oid in [&country[..], &serial, &qualifier] {
+        assert_eq!(check(oid, 0x13, b"SE"), Ok(()));
+        assert!(check(oid, 0x0c, b"SE").is_err() && check(oid, 0x16, b"SE").is_err());
+    }
+    assert!(check(&country, 0x13, b"S1").is_err());
+    for oid in [component, email] {
+        assert_eq!(check(oid, 0x16, b"a@b"), Ok(()));
+        assert!(check(oid, 0x0c, b"a@b").is_err() && check(oid, 0x13, b"a").is_err());
+    }
+    Name::parse(&format!("2.5.4.65={}", "x".repeat(128))).unwrap();
+    assert!(Name::parse(&format!("2.5.4.65={}", "x".repeat(129))).is_err());
+    assert_eq!(check(&pseudonym, 0x0c, &[b'x'; 100]), Ok(()));
+}
+
+#[test]
+fn encoded_relative_names_are_in_der_order_without_repeats() {
+    let (short, long, other) =
+        (pair(CN, 0x0c, b"a"), pair(CN, 0x0c, b"bc"), pair(&[0x55, 4, 10], 0x0c, b"a"));
+    assert_eq!(rdn(&[short.clone(), other.clone()]).check(), Ok(()));
+    for refused in [[&other, &short], [&short, &long], [&short, &short]] {
+        assert!(matches!(rdn(&refused.map(Clone::clone)).check(), Err(Error::Name { .. })));
+    }
+}
+
+#[test]
+fn long_names_are_refused_and_not_echoed() {
+    let attribute = |value: &str| {
+        [&[0x30, 0x82, 0xa4, 0x21][..], b"\x06\x03\x2a\x03\x04\x0c\x82\xa4\x18", value.as_bytes()].concat()
+    };
+    let attribute = attribute(&"x".repeat(0xa418));
+    let set = [&[0x31, 0x82, 0xa4, 0x25][..], &attribute].concat();
+    let name = Name::from_der(&[&[0x30, 0x82, 0xa4, 0x29][..], &set].concat()).unwrap();
+    assert!(name.check().unwrap_err().to_string().len() < 200);
+    // Each attribute has more bytes encoded than written.
+    let text = vec!["L=a"; 1000].join(",");
+    assert!(text.len() < MAX_LEN && refused(&text).1.contains("at most 4096 bytes"));
+}
+
+#[test]
+fn object_identifiers_may_have_arcs_of_any_size() {
+    let uuid = [&[0x69][..], &[0x81; 18], &[1]].concat();
+    let name = rdn(&[pair(&uuid, 0x0c, b"a")]);
+    assert_eq!(name.check(), Ok(()));
+    let shown = name.to_string();
+    assert!(shown.starts_with("2.25.") && shown.ends_with("=a"), "{shown}");
+    let endless = rdn(&[pair(&[&[0x69][..], &[0xff; 30], &[1]].concat(), 0x0c, b"a")]);
+    assert!(endless.to_string().ends_with("=a"));
+    for broken in [&[][..], &[0x80], &[0x2a, 0x81], &[0x2a, 0x80, 1]] {
+        let der = tlv(0x30, &tlv(0x31, &pair(broken, 0x0c, b"a")));
+        assert!(Name::from_der(&der).is_err(), "{broken:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-use super::{MAX_LEN, attribute::Attribute, refuse};
+use super::{MAX_LEN, REPEATED, attribute::Attribute, refuse};
 use crate::Error;
 
 /// One `attribute=value` as written, unescaped.
@@ -20,8 +20,7 @@ impl Assertion<'_> {
 /// The assertions of a name, RDN by RDN.
 pub(super) fn split(text: &str) -> Result<Vec<Vec<Assertion<'_>>>, Error> {
     if text.len() > MAX_LEN {
-        let start: String = text.chars().take(PART_SHOWN).collect();
-        return Err(refuse(&start, format!("a name has at most {MAX_LEN} bytes")));
+        return Err(refuse(text, format!("a name has at most {MAX_LEN} bytes")));
     }
     let mut rdns = Vec::new();
     for rdn in split_unescaped(text, b',') {
@@ -63,7 +62,7 @@ fn refuse_repeats(rdn: &str, assertions: &[Assertion<'_>]) -> Result<(), Error> 
     let all = oids.len();
     oids.dedup();
     if oids.len() < all {
-        return Err(refuse(rdn, "an attribute occurs twice in one relative distinguished name"));
+        return Err(refuse(rdn, REPEATED));
     }
     Ok(())
 }
@@ -150,4 +149,3 @@ fn write_bytes(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
 }
 
 const SPECIAL: [u8; 7] = *b"\"+,;<>\\";
-const PART_SHOWN: usize = 64;

@@ -19,6 +19,22 @@ pub(super) fn decode(value: AnyRef<'_>) -> Option<String> {
     }
 }
 
+/// The text of a value of a string type that OpenSSL, GnuTLS and Python all read, or why it is not one.
+pub(super) fn decode_strictly(value: AnyRef<'_>) -> Result<String, &'static str> {
+    let Some(text) = decode(value) else { return Err("its value is not a valid string") };
+    let is_numeric = |byte: u8| byte.is_ascii_digit() || byte == b' ';
+    match value.header().tag() {
+        Tag::Utf8String | Tag::BmpString | Tag::Ia5String => Ok(text),
+        Tag::PrintableString if is_printable(&text) => Ok(text),
+        Tag::PrintableString => Err("it has characters a PrintableString cannot hold"),
+        Tag::NumericString if text.bytes().all(is_numeric) => Ok(text),
+        Tag::NumericString => Err("it has characters a NumericString cannot hold"),
+        Tag::TeletexString if text.is_ascii() => Ok(text),
+        Tag::TeletexString => Err("a TeletexString may only hold ASCII characters"),
+        _ => Err("its value is of a string type that is not used in names"),
+    }
+}
+
 /// Whether every character is one of a PrintableString.
 pub(super) fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte))
