@@ -30,15 +30,15 @@ pub use crl::PublishedCrl;
 pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
 pub use fastpki_store::{
-    AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey, NewUser,
-    TlsMode, Visible,
+    AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey, TlsMode,
+    Visible,
 };
 pub use issuance::Issued;
 pub use permissions::{
     Act, Action, CreateCa, CreateFirstUser, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization,
     Owned, Ownership, Permit, Read, Revoke,
 };
-pub use slug::{Slug, slug};
+pub(crate) use slug::{Slug, slug};
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// A CA's name in public addresses: `issuing-ca-2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slug(String);
+pub(crate) struct Slug(String);
 
 /// The slug of a CA: its name in lower case and stripped, without anything but letters, digits, `_`,
 /// blanks and `-`, runs of the last three as one `-`, trimmed of `-`, then `-` and its id.
-pub fn slug(name: &str, id: CaId) -> Slug {
+pub(crate) fn slug(name: &str, id: CaId) -> Slug {
     let mut text = String::with_capacity(name.len() + 8);
     for character in name.to_lowercase().chars() {
         if is_letter_or_digit(character) {
@@ -24,17 +24,17 @@ pub fn slug(name: &str, id: CaId) -> Slug {
 
 impl Slug {
     /// The slug as people read it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The slug as it stands in a URL.
-    pub fn in_url(&self) -> String {
+    pub(crate) fn in_url(&self) -> String {
         utf8_percent_encode(&self.0, SLUG).to_string()
     }
 
     /// The id at the end of a text that may be a slug.
-    pub fn id_in(text: &str) -> Option<CaId> {
+    pub(crate) fn id_in(text: &str) -> Option<CaId> {
         let (_, id) = text.rsplit_once('-')?;
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
