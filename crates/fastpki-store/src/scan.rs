@@ -53,10 +53,9 @@ impl Store {
             for table in [KeyTable::Authorities, KeyTable::Certificates] {
                 report.encrypted += self.encrypt_table(table, seal, now).await?;
             }
-            if report.encrypted > 0 {
-                // Until then the file itself still has every key in plaintext.
-                self.db.checkpoint().await?;
-            }
+            // Until then the file itself still has what was in plaintext; an earlier start may have been cut short
+            // before it.
+            self.db.checkpoint().await?;
         }
         Ok(report)
     }

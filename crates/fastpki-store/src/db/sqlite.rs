@@ -26,7 +26,7 @@ pub(crate) struct Sqlite {
 struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    scans: Semaphore,
+    scans: Arc<Semaphore>,
 }
 
 enum Order {
@@ -50,7 +50,8 @@ impl Sqlite {
             .name("sqlite-writer".into())
             .spawn(move || write_in_groups(writer, queue))
             .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
-        let readers = Readers { path: path.to_owned(), idle: Mutex::default(), scans: Semaphore::new(SCANS) };
+        let readers =
+            Readers { path: path.to_owned(), idle: Mutex::default(), scans: Arc::new(Semaphore::new(SCANS)) };
         Ok(Self { writer: orders, readers: Arc::new(readers) })
     }
 
@@ -72,9 +73,14 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
     {
-        let _turn = self.readers.scans.acquire().await.map_err(|_| closed())?;
+        let turn = Arc::clone(&self.readers.scans).acquire_owned().await.map_err(|_| closed())?;
         let sqlite = self.clone();
-        let scan = tokio::task::spawn_blocking(move || sqlite.read(work));
+        let scan = tokio::task::spawn_blocking(move || {
+            let result = sqlite.read(work);
+            // Kept until here: a caller who hangs up does not make room for another while this one runs.
+            drop(turn);
+            result
+        });
         scan.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a read panicked: {error}"))))
     }
 
@@ -225,7 +231,11 @@ fn checkpoint(tx: &Tx) -> Result<(), String> {
     let busy: i64 = connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .map_err(|error| error.to_string())?;
-    if busy == 0 { Ok(()) } else { Err("somebody else is reading the database".into()) }
+    if busy == 0 {
+        Ok(())
+    } else {
+        Err("another program keeps reading the database, so that its write-ahead log cannot be emptied: stop that program and start again".into())
+    }
 }
 
 fn batch(tx: &Tx, sql: &str) -> Result<(), String> {
