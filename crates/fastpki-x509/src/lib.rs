@@ -36,7 +36,7 @@ pub use crl::{Crl, CrlBuilder, RevokedEntry, UnsignedCrl, crl_pem};
 pub use csr::Csr;
 pub use error::Error;
 pub use issue::{Prepared, Request, Urls};
-pub use key::{PrivateKey, public_key_of_pkcs8_pem};
+pub use key::{PrivateKey, key_fits_certificate};
 pub use name::Name;
 pub use profile::Profile;
 pub use public_key::{KeyAlgorithm, PublicKey};

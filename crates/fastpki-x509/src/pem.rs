@@ -1,4 +1,6 @@
-//! PEM of public things, fast; private keys go through the constant-time decoder in `key.rs`.
+//! PEM, fast. Private keys that are to be loaded go through the constant-time decoder in `key.rs`.
+
+use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -9,8 +11,10 @@ pub(crate) fn decode(pem: &str, labels: &[&'static str]) -> Result<Vec<u8>, Erro
 
     let body = labels.iter().find_map(|label| body(pem, label)).ok_or_else(|| broken("there is none"))?;
     let body = body.ok_or_else(|| broken("its end line is missing"))?;
-    let compact: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    base64_simd::STANDARD.decode_to_vec(compact).map_err(|_| broken("it is not base64"))
+    // Room for all of it: growing would leave copies behind, and it may be a private key.
+    let mut compact = Zeroizing::new(Vec::with_capacity(body.len()));
+    body.split_ascii_whitespace().for_each(|line| compact.extend_from_slice(line.as_bytes()));
+    base64_simd::STANDARD.decode_to_vec(&*compact).map_err(|_| broken("it is not base64"))
 }
 
 /// The text between the lines of a label: `None` without a begin line, `Some(None)` without an end line.

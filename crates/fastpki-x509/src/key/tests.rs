@@ -59,11 +59,28 @@ fn sizes_nobody_should_use_are_not_generated() {
 }
 
 #[test]
-fn public_half_is_read_without_loading_the_key() {
+fn key_fits_its_own_certificate_and_no_other() {
     for (pem, _) in WRITTEN {
-        let loaded = PrivateKey::from_pem(pem).unwrap();
-        assert_eq!(&public_key_of_pkcs8_pem(pem).unwrap(), loaded.public_key());
+        let key = PrivateKey::from_pem(pem).unwrap();
+        let certificate = root(&key, None).to_pem();
+        for (other, _) in WRITTEN {
+            let same = PrivateKey::from_pem(other).unwrap().public_key() == key.public_key();
+            assert_eq!(key_fits_certificate(other, &certificate), Ok(same));
+        }
     }
+}
+
+#[test]
+fn key_too_weak_to_certify_is_still_told_apart() {
+    let certificate = root(&rsa(), None).to_pem();
+    for pem in [data!("rsa1024.pkcs8.pem"), data!("rsa2048e3.pkcs8.pem")] {
+        assert_eq!(key_fits_certificate(pem, &certificate), Ok(false));
+    }
+    assert!(matches!(key_fits_certificate("no key", &certificate), Err(Error::PrivateKey { .. })));
+    assert!(matches!(
+        key_fits_certificate(data!("p256.pkcs8.pem"), "no certificate"),
+        Err(Error::Pem { .. })
+    ));
 }
 
 #[test]
@@ -93,10 +110,11 @@ fn debug_output_shows_no_secret() {
 
 #[test]
 fn mutated_keys_never_panic() {
+    let certificate = root(&rsa(), None).to_pem();
     for (pem, _) in WRITTEN {
         mutate(pem.as_bytes(), 200, |bytes| {
             let text = String::from_utf8_lossy(bytes);
-            let _ = (PrivateKey::from_pem(&text), public_key_of_pkcs8_pem(&text));
+            let _ = (PrivateKey::from_pem(&text), key_fits_certificate(&text, &certificate));
         });
     }
 }
@@ -164,7 +182,8 @@ fn bytes_after_a_key_are_refused() {
         der.push(0);
         let longer = der::pem::encode_string(label, LineEnding::LF, &der).unwrap();
         assert_eq!(PrivateKey::from_pem(&longer).unwrap_err(), DAMAGED);
-        assert_eq!(public_key_of_pkcs8_pem(&longer).unwrap_err(), DAMAGED);
+        let certificate = root(&PrivateKey::from_pem(pem).unwrap(), None).to_pem();
+        assert_eq!(key_fits_certificate(&longer, &certificate).unwrap_err(), DAMAGED);
     }
 }
 
