@@ -1,6 +1,6 @@
 //! Certificate authorities.
 
-use fastpki_store::{KeyOwner, NewAuthority};
+use fastpki_store::NewAuthority;
 use fastpki_types::{AuditAction, CaCreate, CaId, CertificateId, PrivateKeyPem};
 use fastpki_x509::{Name, PrivateKey, Profile, Request, Validity, check_chain, intermediate_path_len};
 
@@ -115,7 +115,7 @@ impl Engine {
             key_type: key_type(key.algorithm()),
             key_size: key.algorithm().size(),
             valid_days: validity.whole_days(),
-            private_key: self.seal.seal(&pem, now),
+            private_key: self.seal().seal(&pem, now),
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
             organization_id,
@@ -198,9 +198,8 @@ impl Engine {
         permit: Permit<ExportKey, AuthorityRow>,
     ) -> Result<(AuthorityRow, PrivateKeyPem), Error> {
         let Permit { resource: row, actor, .. } = permit;
-        let sealed = self.store.authority_key(row.ca.id).await?.ok_or(Error::NotFound("CA"))?;
-        let owner = || KeyOwner::Ca(row.ca.id, row.ca.name.clone());
-        let pem = self.seal.open(&sealed, owner).map_err(Error::internal)?;
+        let stored = self.store.authority_key(row.ca.id).await?.ok_or(Error::NotFound("CA"))?;
+        let pem = self.seal().open(&stored).map_err(Error::internal)?;
         let detail = format!("Exported the private key of CA '{}'", row.ca.name);
         let action = AuditAction::CaExportPrivateKey;
         let audit = actor.audit(self.now(), action, row.ca.organization_id, "ca", detail);
@@ -215,11 +214,8 @@ impl Engine {
     ) -> Result<(CertificateRow, Option<PrivateKeyPem>), Error> {
         let Permit { resource: row, actor, .. } = permit;
         let certificate = &row.certificate;
-        let owner = || KeyOwner::Certificate(certificate.id, certificate.common_name.clone());
-        let pem = match self.store.certificate_key(certificate.id).await? {
-            Some(sealed) => Some(self.seal.open(&sealed, owner).map_err(Error::internal)?),
-            None => None,
-        };
+        let stored = self.store.certificate_key(certificate.id).await?;
+        let pem = stored.map(|stored| self.seal().open(&stored)).transpose().map_err(Error::internal)?;
         let verb = if pem.is_some() { "Exported" } else { "Asked for" };
         let detail = format!("{verb} the private key of certificate '{}'", certificate.common_name);
         let action = AuditAction::CertExportPrivateKey;

@@ -1,13 +1,13 @@
 //! The engine: what it is made of and how it starts and stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use fastpki_store::{DatabaseConfig, FernetKey, Seal, Store};
+use fastpki_store::{DatabaseConfig, FernetKey, Progress, Seal, Store};
 use fastpki_types::{CertificateStatus, KeyType, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
-    CertificateRow, Clock, Entropy, Error,
+    CertificateRow, Clock, Entropy, Error, KeysAtRest,
     crl::CrlShelf,
     keyring::Keyring,
     lanes::Lanes,
@@ -17,7 +17,7 @@ use crate::{
 /// The PKI: everything it knows and can do.
 pub struct Engine {
     pub(crate) store: Store,
-    pub(crate) seal: Seal,
+    seal: RwLock<Arc<Seal>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) lanes: Lanes,
@@ -34,6 +34,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The keys that private keys lie under at rest; the first encrypts. None: they lie in plaintext.
     pub encryption_keys: Vec<FernetKey>,
+    /// Tells how far the check of private keys at start has come.
+    pub progress: Arc<Progress>,
     /// What signs access tokens.
     pub secret_key: Zeroizing<String>,
     /// How it signs them.
@@ -82,15 +84,8 @@ impl Engine {
     pub async fn start(config: Config) -> Result<Self, Error> {
         let now = config.clock.now();
         let store = Store::open(&config.database, now).await?;
-        let seal = Seal::new(config.encryption_keys);
-        let report = store.scan_keys(&seal, now).await?;
-        if report.readable + report.encrypted > 0 {
-            tracing::info!(
-                readable = report.readable,
-                newly_encrypted = report.encrypted,
-                "private keys at rest were checked"
-            );
-        }
+        let seal = Arc::new(Seal::new(config.encryption_keys));
+        KeysAtRest::of_server(&store, &seal, &config.clock, &config.progress).prepare().await?;
         let tokens = Tokens::new(
             &config.secret_key,
             config.algorithm,
@@ -99,7 +94,7 @@ impl Engine {
         );
         Ok(Self {
             store,
-            seal,
+            seal: RwLock::new(seal),
             clock: config.clock,
             entropy: config.entropy,
             lanes: Lanes::new(),
@@ -126,7 +121,31 @@ impl Engine {
     /// Whether the database answers and private keys can be read.
     pub async fn check_ready(&self) -> Result<(), Error> {
         self.store.ping().await?;
-        Ok(self.store.try_a_key(&self.seal).await?)
+        if let Some(stored) = self.store.any_authority_key().await? {
+            self.seal().open(&stored).map_err(Error::internal)?;
+        }
+        Ok(())
+    }
+
+    /// Takes other encryption keys from now on. Keys that are missing among them stay in use for reading until it
+    /// is certain that no private key needs them; if one does, this fails and they stay for good.
+    pub async fn replace_encryption_keys(&self, keys: Vec<FernetKey>) -> Result<(), Error> {
+        let next = Arc::new(Seal::new(keys));
+        let dropped = self.seal().without(&next);
+        if dropped.is_empty() {
+            self.set_seal(next);
+            return Ok(());
+        }
+        self.set_seal(Arc::new(next.also_reading(&self.seal())));
+        let survey = self.store.survey_keys(&next, &Arc::default()).await?;
+        if survey.unreadable.count > 0 {
+            return Err(Error::Internal(format!(
+                "encryption keys that are still needed are missing, and stay in use: {}",
+                survey.unreadable
+            )));
+        }
+        self.set_seal(next);
+        Ok(())
     }
 
     /// Whether there is no user yet, so that anybody may become the first.
@@ -147,6 +166,15 @@ impl Engine {
     /// Waits until everything that was asked is written, and closes the database.
     pub async fn close(&self) {
         self.store.close().await;
+    }
+
+    /// What seals and opens private keys.
+    pub(crate) fn seal(&self) -> Arc<Seal> {
+        Arc::clone(&self.seal.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_seal(&self, seal: Arc<Seal>) {
+        *self.seal.write().unwrap_or_else(PoisonError::into_inner) = seal;
     }
 
     /// The instant `minutes` from now.

@@ -47,6 +47,7 @@ impl From<StoreError> for Error {
             | StoreError::Corrupt(_)
             | StoreError::Unusable(_)
             | StoreError::Unreadable(_)
+            | StoreError::UnreadableKeys(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
             StoreError::AlreadyRevoked => Self::Conflict("this certificate is already revoked".into()),

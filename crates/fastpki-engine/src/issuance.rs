@@ -288,7 +288,7 @@ impl Engine {
             key_type: key_type(algorithm),
             key_size: algorithm.size(),
             valid_days: validity.whole_days(),
-            private_key: made.as_ref().map(|pem| self.seal.seal(pem, now)),
+            private_key: made.as_ref().map(|pem| self.seal().seal(pem, now)),
             certificate: pem,
             serial_number: serial.to_hex(),
             not_before: Timestamp::from(validity.not_before),

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fastpki_store::KeyOwner;
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{Certificate, PrivateKey, Request};
 
@@ -50,9 +49,8 @@ impl Engine {
             return Ok(signer);
         }
         let chain = self.store.authority_chain(id).await?;
-        let name = chain.first().ok_or(Error::NotFound("CA"))?.ca.name.clone();
-        let sealed = self.store.authority_key(id).await?.ok_or(Error::NotFound("CA"))?;
-        let pem = self.seal.open(&sealed, || KeyOwner::Ca(id, name)).map_err(Error::internal)?;
+        let stored = self.store.authority_key(id).await?.ok_or(Error::NotFound("CA"))?;
+        let pem = self.seal().open(&stored).map_err(Error::internal)?;
         let signer = self
             .lanes
             .sign(move || {

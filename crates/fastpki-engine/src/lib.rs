@@ -4,6 +4,7 @@
 //! caller's rights can make, and writes its audit entry from it in the same transaction.
 
 mod accounts;
+mod at_rest;
 mod audit;
 mod authorities;
 mod caller;
@@ -21,6 +22,7 @@ mod sessions;
 mod slug;
 mod subject;
 
+pub use at_rest::{KeysAtRest, Stored, Traces};
 pub use authorities::AuthorityPage;
 pub use caller::{Caller, PrincipalId};
 pub use clock::{
@@ -30,8 +32,9 @@ pub use crl::PublishedCrl;
 pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
 pub use fastpki_store::{
-    AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey, TlsMode,
-    Visible,
+    AuditFilter, AuthorityRow, BadFingerprint, BadKey, CertificateFilter, CertificateRow, DatabaseConfig,
+    FernetKey, Fingerprint, KeyOwner, KeyTable, Progress, Stage, Survey, TableKeys, TlsMode, Unreadable,
+    UnreadableKeys, UnreadableReason, Visible,
 };
 pub use issuance::Issued;
 pub use permissions::{

@@ -13,6 +13,7 @@ async fn engine(folder: &tempfile::TempDir, clock: Arc<ManualClock>) -> Engine {
     Engine::start(Config {
         database: DatabaseConfig::Sqlite { path: folder.path().join("fastpki.db") },
         encryption_keys: vec![FernetKey::parse(KEY).unwrap()],
+        progress: Arc::default(),
         secret_key: "0123456789abcdef0123456789abcdef".to_owned().into(),
         algorithm: JwtAlgorithm::Hs256,
         access_token_minutes: 15,

@@ -20,5 +20,5 @@ mod state;
 
 pub use router::router;
 pub use serve::{Running, serve};
-pub use start::{StartError, engine_config};
+pub use start::{StartError, database_config, encryption_keys, engine_config};
 pub use state::{AppState, WebSettings};

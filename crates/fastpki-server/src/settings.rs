@@ -6,6 +6,7 @@ mod database;
 mod dotenv;
 mod encryption_key;
 mod jwt_algorithm;
+mod key_file;
 mod log;
 mod postgres;
 mod proxies;
@@ -16,7 +17,10 @@ mod secret;
 mod source;
 mod web;
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 
@@ -60,6 +64,8 @@ pub struct Settings {
     pub service_account_pepper: Option<Secret>,
     /// Fernet keys, each the URL-safe base64 of 32 bytes: the first encrypts, all decrypt, none is "off".
     pub encryption_keys: Vec<Secret>,
+    /// The file those keys came from, to be read anew when told to.
+    pub encryption_key_file: Option<PathBuf>,
     /// Least severity that is logged.
     pub log_level: LogLevel,
     /// Shape of a log line.
@@ -103,6 +109,7 @@ impl Settings {
         let source = Source::new(env, dotenv);
         let mut reader = Reader::new(&source);
         let database = database::read(&mut reader);
+        let (encryption_keys, encryption_key_file) = encryption_keys(&mut reader);
         let settings = Self {
             api_prefix: reader.or("API_V1_STR", "/api/v1".into(), web::path_prefix),
             project_name: reader.or("PROJECT_NAME", "FastPKI".into(), scalar::name),
@@ -117,7 +124,8 @@ impl Settings {
             auth_rate_limit: reader.or("AUTH_RATE_LIMIT", rate_limit::DEFAULT.into(), rate_limit::parse),
             service_account_pepper: reader
                 .optional("SERVICE_ACCOUNT_TOKEN_PEPPER", |text| Ok(Secret::new(text))),
-            encryption_keys: encryption_keys(&mut reader),
+            encryption_keys,
+            encryption_key_file,
             log_level: reader.or("LOG_LEVEL", LogLevel::Info, LogLevel::parse),
             log_format: reader.or("LOG_FORMAT", LogFormat::Auto, LogFormat::parse),
             cors_origins: cors_origins(&mut reader),
@@ -150,14 +158,29 @@ fn secret_key(reader: &mut Reader<'_>, database: &DatabaseUrl) -> Option<Secret>
     key
 }
 
-fn encryption_keys(reader: &mut Reader<'_>) -> Vec<Secret> {
-    const FILE: &str = "PRIVATE_KEY_ENCRYPTION_KEY_FILE";
-    // Passed over, it would leave private keys in plaintext that its operator believes encrypted.
-    if reader.text(FILE).is_some() {
-        let wrong = "this version does not read keys from a file";
-        reader.problem(FILE, Fault::new(wrong, "set PRIVATE_KEY_ENCRYPTION_KEY instead"));
+fn encryption_keys(reader: &mut Reader<'_>) -> (Vec<Secret>, Option<PathBuf>) {
+    let keys = reader.or("PRIVATE_KEY_ENCRYPTION_KEY", Vec::new(), encryption_key::parse);
+    let Some(file) = reader.text(KEY_FILE) else { return (keys, None) };
+    if reader.text("PRIVATE_KEY_ENCRYPTION_KEY").is_some() {
+        let wrong = "set beside PRIVATE_KEY_ENCRYPTION_KEY";
+        reader.problem(KEY_FILE, Fault::new(wrong, "set one of the two, with all keys in it"));
     }
-    reader.or("PRIVATE_KEY_ENCRYPTION_KEY", Vec::new(), encryption_key::parse)
+    // Passed over, it would leave private keys in plaintext that its operator believes encrypted.
+    if file.trim().is_empty() {
+        let mend = "name a file with one key a line, or remove the setting (empty does not mean \"off\")";
+        reader.problem(KEY_FILE, Fault::new("set but empty", mend));
+        return (keys, None);
+    }
+    (reader.or(KEY_FILE, Vec::new(), |path| key_file::read(Path::new(path))), Some(file.into()))
+}
+
+/// The encryption keys that are in a file now.
+///
+/// # Errors
+///
+/// The file cannot be read, others may read it, or what is in it are no keys.
+pub fn read_key_file(path: &Path) -> Result<Vec<Secret>, Problem> {
+    key_file::read(path).map_err(|fault| fault.of(KEY_FILE))
 }
 
 fn cors_origins(reader: &mut Reader<'_>) -> Vec<String> {
@@ -201,6 +224,7 @@ fn public_url(reader: &mut Reader<'_>) -> Option<String> {
     url
 }
 
+const KEY_FILE: &str = "PRIVATE_KEY_ENCRYPTION_KEY_FILE";
 const SECRET_KEY_HINT: &str =
     "write at least 32 random characters, the same for every server, such as `openssl rand -hex 32` prints";
 

@@ -9,12 +9,12 @@ use std::{
 };
 
 use fastpki_engine::{
-    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, SystemClock, SystemEntropy,
-    new_secret_key,
+    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, Progress, SystemClock,
+    SystemEntropy, new_secret_key,
 };
 use zeroize::Zeroizing;
 
-use crate::settings::{DatabaseUrl, Settings};
+use crate::settings::{DatabaseUrl, Secret, Settings};
 
 /// Why the server does not start; the text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +32,14 @@ pub enum StartError {
         "the secret key file {0} holds fewer than 32 characters: restore it, or delete it to sign everybody out and make a new one"
     )]
     ShortSecretKey(PathBuf),
-    /// A key of `PRIVATE_KEY_ENCRYPTION_KEY` is none, though it passed the settings' check.
+    /// An encryption key is none, though it passed the settings' check.
     #[error("PRIVATE_KEY_ENCRYPTION_KEY: {0}")]
     EncryptionKey(#[from] BadKey),
 }
 
 /// What an engine needs, from what the operator has set. Without `SECRET_KEY` one is made and kept
 /// beside the SQLite database.
-pub fn engine_config(settings: &Settings) -> Result<Config, StartError> {
+pub fn engine_config(settings: &Settings, progress: Arc<Progress>) -> Result<Config, StartError> {
     let secret_key = match (&settings.secret_key, &settings.database) {
         (Some(secret), _) => Zeroizing::new(secret.expose().to_owned()),
         (None, DatabaseUrl::Sqlite { path }) => kept_secret_key(path, &SystemEntropy)?,
@@ -47,11 +47,10 @@ pub fn engine_config(settings: &Settings) -> Result<Config, StartError> {
             unreachable!("with PostgreSQL the settings require SECRET_KEY")
         }
     };
-    let keys: Result<Vec<FernetKey>, BadKey> =
-        settings.encryption_keys.iter().map(|key| FernetKey::parse(key.expose())).collect();
     Ok(Config {
-        database: database(&settings.database),
-        encryption_keys: keys?,
+        database: database_config(&settings.database),
+        encryption_keys: encryption_keys(&settings.encryption_keys)?,
+        progress,
         secret_key,
         algorithm: settings.algorithm,
         access_token_minutes: settings.access_token_minutes,
@@ -68,7 +67,13 @@ pub fn engine_config(settings: &Settings) -> Result<Config, StartError> {
     })
 }
 
-fn database(url: &DatabaseUrl) -> DatabaseConfig {
+/// Encryption keys, ready for use.
+pub fn encryption_keys(keys: &[Secret]) -> Result<Vec<FernetKey>, BadKey> {
+    keys.iter().map(|key| FernetKey::parse(key.expose())).collect()
+}
+
+/// Where the database is, as the engine wants to know it.
+pub fn database_config(url: &DatabaseUrl) -> DatabaseConfig {
     match url {
         DatabaseUrl::Sqlite { path } => DatabaseConfig::Sqlite { path: path.clone() },
         DatabaseUrl::Postgres { url, tls, root_cert } => DatabaseConfig::Postgres {

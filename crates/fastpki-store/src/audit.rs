@@ -143,6 +143,12 @@ fn stand_in(action: AuditAction) -> Option<AuditAction> {
     match action {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
         AuditAction::TokensInvalidate => Some(AuditAction::UserUpdate),
+        AuditAction::KeysEncrypt
+        | AuditAction::KeysRotate
+        | AuditAction::KeysDecrypt
+        | AuditAction::KeysVerify
+        | AuditAction::KeysRetire
+        | AuditAction::KeysWipe => Some(AuditAction::CaUpdate),
         _ => None,
     }
 }

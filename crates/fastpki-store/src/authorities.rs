@@ -8,7 +8,7 @@ use crate::{
     certificates::Visible,
     db::{Row, Table, Tx, Value},
     error::StoreError,
-    seal::SealedKey,
+    seal::{KeyOwner, SealedKey, StoredKey},
 };
 
 /// A certificate authority with what only the engine sees.
@@ -197,15 +197,24 @@ impl Store {
     }
 
     /// The private key of a CA, as it is stored.
-    pub async fn authority_key(&self, id: CaId) -> Result<Option<SealedKey>, StoreError> {
-        let sql = "/* authority_key */ SELECT private_key FROM certificate_authorities WHERE id = $1";
+    pub async fn authority_key(&self, id: CaId) -> Result<Option<StoredKey>, StoreError> {
+        let sql = "/* authority_key */
+                   SELECT id, name, private_key, encryption_key_fingerprint, certificate
+                   FROM certificate_authorities WHERE id = $1";
         self.db
             .read(move |tx| {
-                Box::pin(async move {
-                    let Some(mut row) = tx.row(sql, &[id.into()]).await? else { return Ok(None) };
-                    Ok(Some(SealedKey::from_column(row.next()?)))
-                })
+                Box::pin(async move { tx.row(sql, &[id.into()]).await?.map(authority_key).transpose() })
             })
+            .await
+    }
+
+    /// The private key of one CA, whichever; `None` where there is no CA.
+    pub async fn any_authority_key(&self) -> Result<Option<StoredKey>, StoreError> {
+        let sql = "/* any_authority_key */
+                   SELECT id, name, private_key, encryption_key_fingerprint, certificate
+                   FROM certificate_authorities ORDER BY id LIMIT 1";
+        self.db
+            .read(move |tx| Box::pin(async move { tx.row(sql, &[]).await?.map(authority_key).transpose() }))
             .await
     }
 
@@ -270,9 +279,9 @@ async fn insert(tx: &mut Tx, id: CaId, new: &NewAuthority, now: Timestamp) -> Re
          INSERT INTO certificate_authorities
              (id, name, description, subject_dn, key_type, key_size, valid_days, created_at, updated_at, private_key,
               certificate, organization_id, created_by_user_id, created_by_service_account_id, parent_ca_id,
-              path_length, allow_leaf_certs, crl_base_url)
+              path_length, allow_leaf_certs, crl_base_url, encryption_key_fingerprint)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, (SELECT o.id FROM organizations o WHERE o.id = $11),
-                 $12, $13, $14, $15, $16, $17)",
+                 $12, $13, $14, $15, $16, $17, $18)",
         &[
             id.into(),
             new.name.as_str().into(),
@@ -282,7 +291,7 @@ async fn insert(tx: &mut Tx, id: CaId, new: &NewAuthority, now: Timestamp) -> Re
             new.key_size.into(),
             new.valid_days.into(),
             now.into(),
-            new.private_key.as_column().into(),
+            new.private_key.text(),
             new.certificate.as_str().into(),
             new.organization_id.into(),
             new.created_by_user_id.into(),
@@ -291,10 +300,17 @@ async fn insert(tx: &mut Tx, id: CaId, new: &NewAuthority, now: Timestamp) -> Re
             new.path_length.into(),
             new.allow_leaf_certs.into(),
             new.crl_base_url.as_deref().into(),
+            new.private_key.fingerprint(),
         ],
     )
     .await
     .map(drop)
+}
+
+/// The row of a CA's key.
+pub(crate) fn authority_key(mut row: Row) -> Result<StoredKey, StoreError> {
+    let owner = KeyOwner::Ca(row.next()?, row.next()?);
+    Ok(StoredKey { owner, key: SealedKey::from_columns(row.next()?, row.next()?), certificate: row.next()? })
 }
 
 async fn one(tx: &mut Tx, id: CaId) -> Result<Option<AuthorityRow>, StoreError> {

@@ -11,7 +11,7 @@ use crate::{
     authorities::{is_authority, key_of, use_serial},
     db::{Row, Table, Tx, Value},
     error::StoreError,
-    seal::SealedKey,
+    seal::{KeyOwner, SealedKey, StoredKey},
 };
 
 /// A certificate with what only the engine sees.
@@ -154,15 +154,14 @@ impl Store {
         self.db.read(move |tx| Box::pin(async move { one(tx, id).await })).await
     }
 
-    /// The private key of a certificate, as it is stored.
-    pub async fn certificate_key(&self, id: CertificateId) -> Result<Option<SealedKey>, StoreError> {
-        let sql = "/* certificate_key */ SELECT private_key FROM certificates WHERE id = $1";
+    /// The private key of a certificate, as it is stored; `None` where it is not here.
+    pub async fn certificate_key(&self, id: CertificateId) -> Result<Option<StoredKey>, StoreError> {
+        let sql = "/* certificate_key */
+                   SELECT id, common_name, private_key, encryption_key_fingerprint, certificate
+                   FROM certificates WHERE id = $1 AND private_key IS NOT NULL";
         self.db
             .read(move |tx| {
-                Box::pin(async move {
-                    let Some(mut row) = tx.row(sql, &[id.into()]).await? else { return Ok(None) };
-                    Ok(row.next::<Option<String>>()?.map(SealedKey::from_column))
-                })
+                Box::pin(async move { tx.row(sql, &[id.into()]).await?.map(certificate_key).transpose() })
             })
             .await
     }
@@ -344,9 +343,10 @@ async fn insert(
          INSERT INTO certificates
              (id, common_name, subject_dn, certificate_type, key_type, key_size, valid_days, status, created_at,
               updated_at, private_key, certificate, serial_number, not_before, not_after, issuer_id,
-              organization_id, created_by_user_id, created_by_service_account_id, is_csr_origin, renewed_from_id)
+              organization_id, created_by_user_id, created_by_service_account_id, is_csr_origin, renewed_from_id,
+              encryption_key_fingerprint)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15,
-                 (SELECT o.id FROM organizations o WHERE o.id = $16), $17, $18, $19, $20)",
+                 (SELECT o.id FROM organizations o WHERE o.id = $16), $17, $18, $19, $20, $21)",
         &[
             id.into(),
             new.common_name.as_str().into(),
@@ -357,7 +357,7 @@ async fn insert(
             new.valid_days.into(),
             Value::named(CertificateStatus::Valid),
             now.into(),
-            new.private_key.as_ref().map(SealedKey::as_column).into(),
+            new.private_key.as_ref().map_or(Value::Null, SealedKey::text),
             new.certificate.as_str().into(),
             new.serial_number.as_str().into(),
             new.not_before.into(),
@@ -368,10 +368,17 @@ async fn insert(
             new.created_by_service_account_id.into(),
             new.is_csr_origin.into(),
             new.renewed_from_id.into(),
+            new.private_key.as_ref().map_or(Value::Null, SealedKey::fingerprint),
         ],
     )
     .await
     .map(drop)
+}
+
+/// The row of a certificate's key.
+pub(crate) fn certificate_key(mut row: Row) -> Result<StoredKey, StoreError> {
+    let owner = KeyOwner::Certificate(row.next()?, row.next()?);
+    Ok(StoredKey { owner, key: SealedKey::from_columns(row.next()?, row.next()?), certificate: row.next()? })
 }
 
 async fn one(tx: &mut Tx, id: CertificateId) -> Result<Option<CertificateRow>, StoreError> {

@@ -6,11 +6,13 @@
 //! runs on a pooled connection.
 
 mod postgres;
+mod scrub;
 mod sqlite;
 mod value;
 
 use std::{future::Future, pin::Pin};
 
+pub(crate) use postgres::Lock;
 pub(crate) use value::{Row, Value};
 
 use crate::{config::DatabaseConfig, error::StoreError};
@@ -73,12 +75,34 @@ impl Db {
     }
 
     /// Moves what was written from SQLite's WAL into the file: until then the file has the old contents, and
-    /// afterwards the WAL has nothing. PostgreSQL's dead rows are for its VACUUM.
+    /// afterwards the WAL has nothing.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.checkpoint().await,
             Self::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Overwrites what is left of rows that were deleted or replaced, in these tables at the least. Their writers
+    /// wait meanwhile.
+    pub(crate) async fn wipe(&self, tables: &[&'static str]) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.wipe().await,
+            Self::Postgres(postgres) => postgres.rewrite_tables(tables).await,
+        }
+    }
+
+    /// Waits for a lock that one program at a time can hold, and holds it until what this returns is dropped.
+    /// On SQLite there is none: nothing here relies on it but to not do things twice.
+    pub(crate) async fn lock(&self, lock: i64) -> Result<Option<Lock>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(postgres) => postgres.lock(lock).await.map(Some),
+        }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     /// Waits until what was asked is written, and closes.
@@ -143,6 +167,20 @@ impl Tx {
         match self {
             Self::Sqlite(connection) => sqlite::execute(connection, sql, values),
             Self::Postgres(client) => client.execute(sql, values).await,
+        }
+    }
+
+    /// How many rows the statement changed, over all these values.
+    pub(crate) async fn execute_many<const N: usize>(
+        &mut self,
+        sql: &str,
+        rows: &[[Value; N]],
+    ) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                rows.iter().map(|values| sqlite::execute(connection, sql, values)).sum()
+            }
+            Self::Postgres(client) => client.execute_many(sql, rows).await,
         }
     }
 

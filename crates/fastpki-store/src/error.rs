@@ -33,9 +33,12 @@ pub enum StoreError {
     /// Somebody else became the first user.
     #[error("there are users already")]
     NotFirstUser,
-    /// A stored private key cannot be read.
+    /// A stored private key cannot be read, or must not be used.
     #[error("{0}")]
     Unreadable(#[from] crate::seal::Unreadable),
+    /// Several private keys at once.
+    #[error("{0}")]
+    UnreadableKeys(crate::at_rest::UnreadableKeys),
     /// The database holds something that neither this program nor the old system writes.
     #[error("the database holds an unexpected value: {0}")]
     Corrupt(String),

@@ -4,6 +4,8 @@
 //! big-endian u64, 16 bytes of IV, the ciphertext with PKCS#7 padding, 32 bytes of HMAC over all before it;
 //! the whole in URL-safe base64 with padding.
 
+use std::{fmt, str::FromStr};
+
 use aws_lc_rs::{
     cipher::{
         AES_128, DecryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
@@ -20,7 +22,18 @@ pub struct FernetKey {
     signing: hmac::Key,
     encrypting: PaddedBlockEncryptingKey,
     decrypting: PaddedBlockDecryptingKey,
+    fingerprint: Fingerprint,
 }
+
+/// Names a Fernet key without telling anything of it: the first 64 bits of HMAC-SHA256 under the key's 32 bytes,
+/// over a fixed text. Written as 16 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u64);
+
+/// The text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a fingerprint: that is 16 hex digits, as `fastpki keys status` shows them")]
+pub struct BadFingerprint;
 
 /// The text is no Fernet key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +41,9 @@ pub struct FernetKey {
 pub struct BadKey;
 
 /// The token was not made under this key, or was changed since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Undecryptable;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token was not made under this key, or was changed since")]
+pub struct Undecryptable;
 
 impl FernetKey {
     /// Reads a key in URL-safe base64.
@@ -41,7 +55,13 @@ impl FernetKey {
             signing: hmac::Key::new(hmac::HMAC_SHA256, signing),
             encrypting: PaddedBlockEncryptingKey::cbc_pkcs7(cipher()?).map_err(|_| BadKey)?,
             decrypting: PaddedBlockDecryptingKey::cbc_pkcs7(cipher()?).map_err(|_| BadKey)?,
+            fingerprint: Fingerprint::of(&bytes),
         })
+    }
+
+    /// What the key is called where it must not be shown.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// A new key from 32 random bytes, in URL-safe base64.
@@ -50,7 +70,7 @@ impl FernetKey {
     }
 
     /// A token of this plaintext, dated now, under a fresh random IV.
-    pub(crate) fn encrypt(&self, plaintext: &[u8], now: Timestamp) -> String {
+    pub fn encrypt(&self, plaintext: &[u8], now: Timestamp) -> String {
         // Room for the padding: growing would leave a copy of the plaintext behind.
         let mut buffer = Zeroizing::new(Vec::with_capacity(plaintext.len() + BLOCK));
         buffer.extend_from_slice(plaintext);
@@ -60,7 +80,7 @@ impl FernetKey {
     }
 
     /// The plaintext of a token. Its date does not matter: keys at rest do not expire.
-    pub(crate) fn decrypt(&self, token: &str) -> Result<Zeroizing<Vec<u8>>, Undecryptable> {
+    pub fn decrypt(&self, token: &str) -> Result<Zeroizing<Vec<u8>>, Undecryptable> {
         let token = URL_SAFE.decode_to_vec(token).map_err(|_| Undecryptable)?;
         let signed = token.len().checked_sub(MAC).ok_or(Undecryptable)?;
         let (message, mac) = token.split_at(signed);
@@ -88,6 +108,37 @@ impl FernetKey {
     }
 }
 
+impl Fingerprint {
+    fn of(key: &[u8]) -> Self {
+        let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), FINGERPRINTED);
+        let (first, _) = mac.as_ref().split_first_chunk().expect("a MAC of 32 bytes");
+        Self(u64::from_be_bytes(*first))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = BadFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, BadFingerprint> {
+        let digits = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        digits.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten().ok_or(BadFingerprint)
+    }
+}
+
+impl fmt::Debug for FernetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FernetKey({})", self.fingerprint)
+    }
+}
+
+/// What a fingerprint is the MAC of; a Fernet token, which the key's first half signs, begins otherwise.
+const FINGERPRINTED: &[u8] = b"FastPKI encryption key fingerprint";
 const VERSION: u8 = 0x80;
 const HALF: usize = 16;
 const BLOCK: usize = 16;
@@ -167,6 +218,19 @@ mod tests {
             let mut token = TOKEN.as_bytes().to_vec();
             token[place] = if token[place] == b'A' { b'B' } else { b'A' };
             assert!(key.decrypt(std::str::from_utf8(&token).unwrap()).is_err(), "{place}");
+        }
+    }
+
+    #[test]
+    fn fingerprint_names_the_key_and_shows_nothing_of_it() {
+        let key = FernetKey::parse(SECRET).unwrap();
+        let shown = key.fingerprint().to_string();
+        // printf 'FastPKI encryption key fingerprint' | openssl dgst -sha256 -mac HMAC -macopt hexkey:…
+        assert_eq!(shown, "97d59baec788db1b");
+        assert_eq!(shown.parse(), Ok(key.fingerprint()));
+        assert_eq!(format!("{key:?}"), format!("FernetKey({shown})"));
+        for text in ["", "730ff4cb", "+30ff4cb7af52f3f", "73 ff4cb7af52f3f"] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(BadFingerprint), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Every change comes with its entry for the audit log, and both are one transaction: when a method
 //! returns, what it says survives a power cut.
 
+mod at_rest;
 mod audit;
 mod authorities;
 mod certificates;
@@ -13,21 +14,22 @@ mod error;
 mod fernet;
 mod migrate;
 mod organizations;
-mod scan;
 mod seal;
 mod sessions;
 mod tls;
 mod users;
 
+pub use at_rest::{
+    KeyTable, KeysLock, Progress, Rewrite, Rewritten, Stage, Survey, TableKeys, UnreadableKeys, Wipe,
+};
 pub use audit::{AuditFilter, NewAudit};
 pub use authorities::{AuthorityRow, NewAuthority};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};
 pub use error::{StoreError, Unique};
-pub use fernet::{BadKey, FernetKey};
-pub use scan::ScanReport;
-pub use seal::{KeyOwner, Seal, SealedKey, Unreadable};
+pub use fernet::{BadFingerprint, BadKey, FernetKey, Fingerprint, Undecryptable};
+pub use seal::{KeyOwner, Seal, SealedKey, StoredKey, Unreadable, UnreadableReason};
 pub use sessions::NewRefreshToken;
 pub use users::{NewUser, PasswordHash, UserRow};
 

@@ -14,13 +14,18 @@ struct Migration {
     script: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: BASELINE,
         name: "fastpki_0_4",
         script: include_str!("../migrations/0001_fastpki_0_4.sql"),
     },
     Migration { version: 2, name: "own", script: include_str!("../migrations/0002_own.sql") },
+    Migration {
+        version: 3,
+        name: "encryption_keys",
+        script: include_str!("../migrations/0003_encryption_keys.sql"),
+    },
 ];
 
 /// The migration that makes what FastPKI 0.4.0 made; an adopted database has it already.

@@ -51,6 +51,18 @@ named! {
         ServiceAccountTokenCreate = "service_account_token_create",
         /// A service account's token was revoked.
         ServiceAccountTokenRevoke = "service_account_token_revoke",
+        /// Private keys in plaintext were encrypted.
+        KeysEncrypt = "keys_encrypt",
+        /// Private keys were moved under the first encryption key.
+        KeysRotate = "keys_rotate",
+        /// Private keys were put back into plaintext.
+        KeysDecrypt = "keys_decrypt",
+        /// Every private key was read and held against its certificate.
+        KeysVerify = "keys_verify",
+        /// It was asked whether an encryption key can be given up.
+        KeysRetire = "keys_retire",
+        /// Traces of private keys as they lay before were overwritten.
+        KeysWipe = "keys_wipe",
     }
 }
 

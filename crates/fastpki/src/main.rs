@@ -1,11 +1,13 @@
 //! One program: a private certificate authority's server and its tools.
 
+mod environment;
+mod keys;
+mod progress;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fastpki_engine::{SystemEntropy, new_encryption_key};
 
 /// A self-hosted private certificate authority.
 ///
@@ -22,39 +24,36 @@ enum Command {
     /// Run the server.
     ///
     /// Without any settings it keeps its data in ./fastpki.db and listens on 127.0.0.1:8000. It stops in
-    /// good order on SIGTERM and on Ctrl-C.
+    /// good order on SIGTERM and on Ctrl-C, and reads PRIVATE_KEY_ENCRYPTION_KEY_FILE again on SIGHUP.
     #[command(
         after_help = "Examples:\n  fastpki serve\n  FASTPKI_LISTEN=0.0.0.0:8000 PUBLIC_URL=https://pki.example.com fastpki serve"
     )]
     Serve,
     /// Keys that private keys lie under in the database.
-    #[command(subcommand)]
-    Keys(KeysCommand),
-}
-
-#[derive(Subcommand)]
-enum KeysCommand {
-    /// Print a new key for PRIVATE_KEY_ENCRYPTION_KEY.
     ///
-    /// The key is made on the spot and kept nowhere: store it where you store secrets. Whoever has it and the
-    /// database has every private key in it; without it, encrypted private keys are lost.
-    #[command(after_help = "Example:\n  echo PRIVATE_KEY_ENCRYPTION_KEY=$(fastpki keys generate) >> .env")]
-    Generate,
+    /// These work on the database itself, whether a server runs or not, with the server's settings: run them in its
+    /// working directory or with its environment.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
 }
 
 fn main() -> ExitCode {
+    forbid_core_dumps();
     let result = match Arguments::parse().command {
-        Command::Serve => serve::serve(),
-        Command::Keys(KeysCommand::Generate) => {
-            println!("{}", *new_encryption_key(&SystemEntropy));
-            Ok(())
-        }
+        Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
+        Command::Keys(command) => keys::run(command),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|message| {
+        eprintln!("{message}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A core dump would write the private keys in memory to the disk; and who may make one may read that memory.
+fn forbid_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Neither can fail on a Linux that runs this; where one does, the other is left.
+    let _ = (set_dumpable_behavior(DumpableBehavior::NotDumpable), setrlimit(Resource::Core, none));
 }

@@ -1,57 +1,21 @@
 //! `fastpki serve`: read the settings, start the engine, listen, and stop when told to.
 
-use std::{io::IsTerminal, net::TcpListener, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc};
 
-use fastpki_engine::Engine;
+use fastpki_engine::{Engine, Progress};
 use fastpki_server::{
-    AppState, Running, WebSettings, engine_config, serve as listen,
-    settings::{LogFormat, LogLevel, Settings},
+    AppState, Running, WebSettings, encryption_keys, engine_config, serve as listen,
+    settings::{Settings, read_key_file},
 };
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{environment, progress::Watch};
 
 /// Runs the server until it is told to stop. An error is a text for the operator.
 pub(crate) fn serve() -> Result<(), String> {
-    let settings = settings()?;
-    start_log(&settings);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("error: the runtime did not start: {error}"))?;
-    runtime.block_on(run(settings))
-}
-
-fn settings() -> Result<Settings, String> {
-    let dotenv = match std::fs::read_to_string(".env") {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(format!("error: .env cannot be read: {error}")),
-    };
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    Settings::load(environment, dotenv.as_deref()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("error: {problem}")).collect();
-        lines.join("\n")
-    })
-}
-
-fn start_log(settings: &Settings) {
-    let level = match settings.log_level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Warning => "warn",
-        LogLevel::Error | LogLevel::Critical => "error",
-    };
-    // Libraries may log what they are given; only this program's own lines are known to hold no secret.
-    let filter = EnvFilter::new(format!(
-        "off,fastpki={level},fastpki_server={level},fastpki_engine={level},fastpki_store={level}"
-    ));
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
-        LogFormat::Auto => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
-    }
+    let settings = environment::settings()?;
+    environment::start_log(settings.log_level, settings.log_format);
+    environment::runtime()?.block_on(run(settings))
 }
 
 async fn run(settings: Settings) -> Result<(), String> {
@@ -67,8 +31,14 @@ async fn run(settings: Settings) -> Result<(), String> {
         tracing::warn!("ENABLE_DOCS: this version has no API documentation pages yet");
     }
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("error: {what}{error}");
-    let config = engine_config(&settings).map_err(|error| failed("", &error))?;
-    let engine = Arc::new(Engine::start(config).await.map_err(|error| failed("", &error))?);
+    // Before anything that takes long: unless it is caught, a SIGHUP ends the process.
+    let signals = Signals::new().map_err(|error| failed("signals cannot be received: ", &error))?;
+    let progress: Arc<Progress> = Arc::default();
+    let config = engine_config(&settings, Arc::clone(&progress)).map_err(|error| failed("", &error))?;
+    let watch = Watch::over(&progress, |line| tracing::info!("{line}"));
+    let engine = Engine::start(config).await;
+    drop(watch);
+    let engine = Arc::new(engine.map_err(|error| failed("", &error))?);
     if engine.awaits_first_user().await.map_err(|error| failed("", &error))? {
         tracing::warn!(
             "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now",
@@ -78,10 +48,11 @@ async fn run(settings: Settings) -> Result<(), String> {
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("cannot listen on {address} (FASTPKI_LISTEN): "), &error))?;
-    let state = AppState::new(engine, web_settings(settings));
+    let key_file = settings.encryption_key_file.clone();
+    let state = AppState::new(Arc::clone(&engine), web_settings(settings));
     let running = listen(state, listener).map_err(|error| failed("the server did not start: ", &error))?;
     tracing::info!("listening on http://{}", running.address);
-    wait_for_signal().await.map_err(|error| failed("signals cannot be received: ", &error))?;
+    signals.wait(&engine, key_file).await;
     stop(running).await
 }
 
@@ -97,14 +68,67 @@ fn web_settings(settings: Settings) -> WebSettings {
     }
 }
 
-async fn wait_for_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What the process is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
-    Ok(())
+
+    /// Waits until the process is to end; reads the key file again as often as it is told to.
+    async fn wait(mut self, engine: &Arc<Engine>, key_file: Option<PathBuf>) {
+        let one_at_a_time: Arc<tokio::sync::Mutex<()>> = Arc::default();
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    let (engine, key_file) = (Arc::clone(engine), key_file.clone());
+                    let turn = Arc::clone(&one_at_a_time).lock_owned();
+                    tokio::spawn(async move {
+                        let turn = turn.await;
+                        reload_keys(&engine, key_file).await;
+                        drop(turn);
+                    });
+                }
+            }
+        }
+    }
+}
+
+async fn reload_keys(engine: &Engine, key_file: Option<PathBuf>) {
+    let Some(path) = key_file else {
+        tracing::warn!(
+            "SIGHUP: there is nothing to read again, since PRIVATE_KEY_ENCRYPTION_KEY_FILE is not set"
+        );
+        return;
+    };
+    let keys = match read_key_file(&path) {
+        Ok(keys) => encryption_keys(&keys).map_err(|error| error.to_string()),
+        Err(problem) => Err(problem.to_string()),
+    };
+    let fingerprints = |keys: &[fastpki_engine::FernetKey]| {
+        keys.iter().map(|key| key.fingerprint().to_string()).collect::<Vec<_>>().join(" ")
+    };
+    match keys {
+        Ok(keys) => {
+            let set = fingerprints(&keys);
+            match engine.replace_encryption_keys(keys).await {
+                Ok(()) => tracing::info!(keys = set, "SIGHUP: encryption keys were read again"),
+                Err(error) => tracing::error!(keys = set, %error, "SIGHUP: encryption keys were read again"),
+            }
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP: the encryption keys stay as they were"),
+    }
 }
 
 async fn stop(running: Running) -> Result<(), String> {

@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Secret>, Fault> {
 
 /// Reads base64 as Python's `urlsafe_b64decode` does: in either alphabet, skipping what belongs to
 /// neither; the padding may be missing.
-fn normalise(key: &str) -> Option<Secret> {
+pub(super) fn normalise(key: &str) -> Option<Secret> {
     let mut sextets = Zeroizing::new(Vec::with_capacity(key.len()));
     for byte in key.bytes() {
         // Like Python, read nothing behind the padding.
@@ -58,7 +58,7 @@ fn fault(key: &str, position: usize, count: usize) -> Fault {
     Fault::new(format!("{subject} {wrong}"), HINT)
 }
 
-const HINT: &str = "write a key made with `fastpki keys generate`";
+pub(super) const HINT: &str = "write a key made with `fastpki keys generate`";
 
 /// Base64 digits that 32 bytes take.
 const SEXTETS: usize = 43;

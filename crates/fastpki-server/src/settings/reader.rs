@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn problem(&mut self, setting: &'static str, fault: Fault) {
-        self.problems.push(Problem { setting, message: format!("{}; {}", fault.wrong, fault.mend) });
+        self.problems.push(fault.of(setting));
     }
 
     pub(super) fn note(&mut self, note: String) {
@@ -77,6 +77,10 @@ impl<'a> Reader<'a> {
 impl Fault {
     pub(super) fn new(wrong: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { wrong: wrong.into(), mend: mend.into() }
+    }
+
+    pub(super) fn of(self, setting: &'static str) -> Problem {
+        Problem { setting, message: format!("{}; {}", self.wrong, self.mend) }
     }
 
     fn or_empty(self, text: &str) -> Self {

@@ -76,6 +76,7 @@ impl Server {
         let engine = Engine::start(Config {
             database: config(database),
             encryption_keys: keys,
+            progress: Arc::default(),
             secret_key: SECRET_KEY.to_owned().into(),
             algorithm: JwtAlgorithm::Hs256,
             access_token_minutes: 15,

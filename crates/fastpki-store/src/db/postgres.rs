@@ -3,9 +3,11 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use fastpki_types::Timestamp;
+use futures_util::future::try_join_all;
 use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
 
-use super::{Row, Tx, Value, Work};
+use super::{Row, Tx, Value, Work, value::Column};
 use crate::{config::TlsMode, error::StoreError, tls};
 
 /// A PostgreSQL server.
@@ -80,12 +82,58 @@ impl Postgres {
             .unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
     }
 
+    /// Rewrites tables whole, so that nothing is left of their dead rows. Nobody can use a table meanwhile.
+    pub(crate) async fn rewrite_tables(&self, tables: &[&'static str]) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        for table in tables {
+            let file = format!("/* table_file */ SELECT CAST(pg_relation_filenode('{table}') AS BIGINT)");
+            let before: Option<i64> = client.first(&file, &[]).await?;
+            client.wait_for_older_transactions().await?;
+            client.script(&format!("SET lock_timeout = '{LOCK_SECONDS}s'")).await?;
+            let rewritten = client.script(&format!("VACUUM (FULL) {table}")).await;
+            client.script("RESET lock_timeout").await?;
+            rewritten?;
+            // Whoever does not own the table gets a warning and no error.
+            if client.first::<Option<i64>>(&file, &[]).await? == before {
+                return Err(StoreError::Database(format!(
+                    "VACUUM FULL did not rewrite {table}: does this PostgreSQL user own it?"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds a lock on a connection of its own. Whoever waits for it asks again and again: waiting inside of a
+    /// statement would keep dead rows from being removed.
+    pub(crate) async fn lock(&self, lock: i64) -> Result<Lock, StoreError> {
+        let client = self.client().await?;
+        let sql = format!("/* lock */ SELECT pg_try_advisory_lock({lock})");
+        while !client.first::<bool>(&sql, &[]).await? {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(Lock { client })
+    }
+
     pub(crate) fn close(&self) {
         self.pool.close();
     }
 
     async fn client(&self) -> Result<Client, StoreError> {
         Ok(Client { object: Some(self.pool.get().await?), in_transaction: false })
+    }
+}
+
+/// A lock, held until this is dropped.
+pub(crate) struct Lock {
+    client: Client,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The lock goes with its connection.
+        if let Some(object) = self.client.object.take() {
+            drop(Object::take(object));
+        }
     }
 }
 
@@ -113,6 +161,40 @@ impl Client {
         let object = self.object()?;
         let statement = object.prepare_cached(sql).await?;
         Ok(object.execute(&statement, &refer(values)).await?)
+    }
+
+    /// Executes without waiting for one answer before the next question is sent.
+    pub(super) async fn execute_many<const N: usize>(
+        &self,
+        sql: &str,
+        rows: &[[Value; N]],
+    ) -> Result<u64, StoreError> {
+        let object = self.object()?;
+        let statement = object.prepare_cached(sql).await?;
+        let executed = rows.iter().map(async |values| object.execute(&statement, &refer(values)).await);
+        Ok(try_join_all(executed).await?.into_iter().sum())
+    }
+
+    /// The first column of the only row.
+    async fn first<T: Column>(&self, sql: &str, values: &[Value]) -> Result<T, StoreError> {
+        self.rows(sql, values).await?.into_iter().next().ok_or(StoreError::Gone)?.next()
+    }
+
+    /// Waits until no transaction runs that began before now: for those, dead rows are kept.
+    async fn wait_for_older_transactions(&self) -> Result<(), StoreError> {
+        let now: Timestamp = self.first("/* this_instant */ SELECT clock_timestamp()", &[]).await?;
+        let older = "/* older_transactions */
+                     SELECT COUNT(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < $1";
+        for _ in 0..LOCK_SECONDS * 10 {
+            if self.first::<i64>(older, &[now.into()]).await? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(StoreError::Database(
+            "a transaction has been open in PostgreSQL for long, and keeps dead rows from being removed: end it (SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start) and try again".into(),
+        ))
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), StoreError> {
@@ -154,6 +236,8 @@ const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
                        WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
 const CONNECTIONS: usize = 24;
+/// Seconds to wait for those who use a table that is to be rewritten; those who come later wait as long.
+const LOCK_SECONDS: u32 = 10;
 /// How long a request waits for a connection before it fails.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long PostgreSQL may take to answer a new connection.

@@ -32,6 +32,7 @@ struct Readers {
 enum Order {
     Work(Job),
     Checkpoint(oneshot::Sender<Result<(), String>>),
+    Wipe(oneshot::Sender<Result<(), String>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -103,8 +104,17 @@ impl Sqlite {
 
     /// Moves what was written from the WAL into the file, and empties the WAL.
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.order(Order::Checkpoint).await
+    }
+
+    /// Overwrites what no row needs, in the whole file, and empties the WAL.
+    pub(crate) async fn wipe(&self) -> Result<(), StoreError> {
+        self.order(Order::Wipe).await
+    }
+
+    async fn order(&self, order: fn(oneshot::Sender<Result<(), String>>) -> Order) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.writer.send(Order::Checkpoint(answer)).await.map_err(|_| closed())?;
+        self.writer.send(order(answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?.map_err(StoreError::Database)
     }
 
@@ -136,8 +146,8 @@ impl Readers {
 fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let opened = (|| {
         make_private(path);
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let mut connection = Connection::open(path)?;
+        connection.busy_handler(Some(wait_a_moment))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch(
             "PRAGMA journal_mode = WAL;
@@ -153,6 +163,13 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
             path.display()
         ))
     })
+}
+
+/// Waits for another process that has the file locked: in short steps, since SQLite's own grow until a lock that is
+/// free for moments only is missed again and again.
+fn wait_a_moment(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    Duration::from_millis(u64::from(tries.unsigned_abs())) < BUSY_TIMEOUT
 }
 
 /// A new database is its owner's alone: it may hold private keys in plaintext. SQLite gives its WAL the
@@ -180,6 +197,9 @@ fn write_in_groups(connection: Connection, mut queue: mpsc::Receiver<Order>) {
             Order::Work(first) => left_over = write_group(&mut tx, first, &mut queue),
             Order::Checkpoint(answer) => {
                 let _ = answer.send(checkpoint(&tx));
+            }
+            Order::Wipe(answer) => {
+                let _ = answer.send(wipe(&tx));
             }
             Order::Close(done) => {
                 drop(tx);
@@ -224,6 +244,12 @@ fn write_group(tx: &mut Tx, first: Job, queue: &mut mpsc::Receiver<Order>) -> Op
 
 fn is_autocommit(tx: &Tx) -> bool {
     matches!(tx, Tx::Sqlite(connection) if connection.is_autocommit())
+}
+
+fn wipe(tx: &Tx) -> Result<(), String> {
+    let Tx::Sqlite(connection) = tx else { return Err("not a SQLite connection".into()) };
+    super::scrub::scrub(connection).map_err(|error| error.to_string())?;
+    checkpoint(tx)
 }
 
 fn checkpoint(tx: &Tx) -> Result<(), String> {

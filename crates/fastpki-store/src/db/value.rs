@@ -6,16 +6,19 @@ use fastpki_types::{
 };
 use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type};
+use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 
 /// A value. Bound on PostgreSQL, it takes the form that the column's type asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Value {
     Null,
     Int(i64),
     Bool(bool),
     Text(String),
+    /// A text that is wiped from memory and shown nowhere.
+    Secret(Zeroizing<String>),
     Bytes(Vec<u8>),
     Time(Timestamp),
 }
@@ -24,6 +27,12 @@ impl Value {
     /// An enumeration's value, as the databases write it: its name in upper case.
     pub(crate) fn named(value: impl Named) -> Self {
         Self::Text(value.name().to_ascii_uppercase())
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
     }
 }
 
@@ -68,6 +77,7 @@ impl rusqlite::ToSql for Value {
             Self::Int(value) => (*value).into(),
             Self::Bool(value) => (*value).into(),
             Self::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            Self::Secret(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
             Self::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
             Self::Time(value) => ToSqlOutput::Owned(SqliteValue::Text(value.to_sql_text())),
         })
@@ -94,6 +104,7 @@ impl ToSql for Value {
             }
             // The binary form of text, of JSON and of an enumeration's label is the text itself.
             (Self::Text(value), ty) if is_textual(ty) => out.put_slice(value.as_bytes()),
+            (Self::Secret(value), ty) if is_textual(ty) => out.put_slice(value.as_bytes()),
             (value, ty) => return Err(format!("a column of type {ty} was given {}", value.kind()).into()),
         }
         Ok(IsNull::No)
@@ -113,7 +124,7 @@ impl Value {
             Self::Null => "null",
             Self::Int(_) => "an integer",
             Self::Bool(_) => "a boolean",
-            Self::Text(_) => "a text",
+            Self::Text(_) | Self::Secret(_) => "a text",
             Self::Bytes(_) => "bytes",
             Self::Time(_) => "a time",
         }

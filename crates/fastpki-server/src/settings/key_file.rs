@@ -1,0 +1,63 @@
+//! The file of encryption keys: one key a line, the first of which encrypts.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use super::{encryption_key, reader::Fault, secret::Secret};
+
+/// The keys in a file; empty lines, and those that begin with `#`, are passed over.
+pub(super) fn read(path: &Path) -> Result<Vec<Secret>, Fault> {
+    let text = text(path)?;
+    let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line.trim()));
+    let keys: Vec<Secret> = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line): (usize, &str)| {
+            encryption_key::normalise(line).ok_or_else(|| {
+                let wrong = format!("line {number} of {} is not the base64 of 32 bytes", path.display());
+                Fault::new(wrong, encryption_key::HINT)
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if keys.is_empty() {
+        return Err(Fault::new(format!("{} holds no key", path.display()), encryption_key::HINT));
+    }
+    Ok(keys)
+}
+
+fn text(path: &Path) -> Result<Zeroizing<String>, Fault> {
+    let unreadable = |error: io::Error| {
+        Fault::new(
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file that this user can read",
+        )
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        let wrong = format!("{} is not a file", path.display());
+        return Err(Fault::new(wrong, "name a file with one key a line"));
+    }
+    if metadata.mode() & OPEN_TO_OTHERS != 0 {
+        let wrong = format!("{} may be read, or changed, by others than its owner", path.display());
+        return Err(Fault::new(wrong, format!("run `chmod 600 {}`; 640 will do too", path.display())));
+    }
+    // Room for all of it: growing would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST + 1));
+    file.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() > LONGEST {
+        let wrong = format!("{} is larger than {LONGEST} bytes", path.display());
+        return Err(Fault::new(wrong, "name a file with one key a line"));
+    }
+    Ok(text)
+}
+
+/// Reading and writing by others, writing by the group: a group may read, as mounted secrets often ask for.
+const OPEN_TO_OTHERS: u32 = 0o027;
+/// A thousand keys with as many comments.
+const LONGEST: usize = 64 * 1024;

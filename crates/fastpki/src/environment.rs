@@ -1,0 +1,49 @@
+//! What every command of the server's side begins with: the settings, and where messages go.
+
+use std::io::IsTerminal;
+
+use fastpki_server::settings::{LogFormat, LogLevel, Settings};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The settings, from the environment and `.env`. An error is a text for the operator.
+pub(crate) fn settings() -> Result<Settings, String> {
+    let dotenv = match std::fs::read_to_string(".env") {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(format!("error: .env cannot be read: {error}")),
+    };
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    Settings::load(environment, dotenv.as_deref()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("error: {problem}")).collect();
+        lines.join("\n")
+    })
+}
+
+/// Begins to log, to standard error.
+pub(crate) fn start_log(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warning => "warn",
+        LogLevel::Error | LogLevel::Critical => "error",
+    };
+    // Libraries may log what they are given; only this program's own lines are known to hold no secret.
+    let filter = EnvFilter::new(format!(
+        "off,fastpki={level},fastpki_server={level},fastpki_engine={level},fastpki_store={level}"
+    ));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
+        LogFormat::Auto => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
+    }
+}
+
+/// What the async parts run on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("error: the runtime did not start: {error}"))
+}
