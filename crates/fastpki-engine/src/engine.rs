@@ -139,10 +139,10 @@ impl Engine {
         self.set_seal(Arc::new(next.also_reading(&self.seal())));
         let survey = self.store.survey_keys(&next, &Arc::default()).await?;
         if survey.unreadable.count > 0 {
-            return Err(Error::Internal(format!(
-                "encryption keys that are still needed are missing, and stay in use: {}",
-                survey.unreadable
-            )));
+            // One line: it is for the log.
+            return Err(Error::Internal(
+                survey.unreadable.to_string().replace(":\n  ", ": ").replace("\n  ", "; "),
+            ));
         }
         self.set_seal(next);
         Ok(())

@@ -110,6 +110,7 @@ async fn unknown_user_costs_as_much_as_a_wrong_password() {
     let known = engine.store.user_by_name("root").await.unwrap().unwrap().password.0;
     let nobody = engine.passwords.hash_of_nobody();
     assert_eq!(known[..7], nobody[..7], "the same algorithm at the same cost");
+    assert!(matches!(bcrypt::verify("wrong password", nobody), Ok(false)), "it is computed to the end");
     for name in ["root", "nobody"] {
         let before = sessions::CHECKS.load(std::sync::atomic::Ordering::SeqCst);
         assert!(engine.sign_in(name.into(), "wrong password".to_owned().into()).await.is_err());

@@ -124,12 +124,11 @@ impl Seal {
 
     /// Opens a stored key, and tells what it lay under.
     pub(crate) fn open_and_tell(&self, stored: &StoredKey) -> Result<Opened, Unreadable> {
-        let unreadable = |reason| Unreadable { owner: stored.owner.clone(), reason };
-        let opened = self.unseal(&stored.key).map_err(unreadable)?;
+        let opened = self.unseal(&stored.key).map_err(|reason| stored.unreadable(reason))?;
         match key_fits_certificate(opened.pem.expose(), &stored.certificate) {
             Ok(true) => Ok(opened),
-            Ok(false) => Err(unreadable(UnreadableReason::Foreign)),
-            Err(_) => Err(unreadable(UnreadableReason::Damaged)),
+            Ok(false) => Err(stored.unreadable(UnreadableReason::Foreign)),
+            Err(_) => Err(stored.unreadable(UnreadableReason::Damaged)),
         }
     }
 
@@ -163,6 +162,12 @@ fn utf8(mut bytes: Zeroizing<Vec<u8>>) -> Option<Zeroizing<String>> {
     }
 }
 
+impl StoredKey {
+    pub(crate) fn unreadable(&self, reason: UnreadableReason) -> Unreadable {
+        Unreadable { owner: self.owner.clone(), reason }
+    }
+}
+
 impl SealedKey {
     /// A key from its two columns. What is no fingerprint is none: the row is then read by trying.
     pub(crate) fn from_columns(text: String, under: Option<String>) -> Self {
@@ -172,6 +177,11 @@ impl SealedKey {
     /// The column `private_key`.
     pub(crate) fn text(&self) -> Value {
         Value::Secret(self.text.clone())
+    }
+
+    /// The column `private_key`, without a copy.
+    pub(crate) fn into_text(self) -> Value {
+        Value::Secret(self.text)
     }
 
     /// The column `encryption_key_fingerprint`.

@@ -11,10 +11,24 @@ pub(crate) fn decode(pem: &str, labels: &[&'static str]) -> Result<Vec<u8>, Erro
 
     let body = labels.iter().find_map(|label| body(pem, label)).ok_or_else(|| broken("there is none"))?;
     let body = body.ok_or_else(|| broken("its end line is missing"))?;
+    base64_simd::STANDARD.decode_to_vec(&*without_whitespace(body)).map_err(|_| broken("it is not base64"))
+}
+
+fn without_whitespace(body: &str) -> Zeroizing<Vec<u8>> {
     // Room for all of it: growing would leave copies behind, and it may be a private key.
     let mut compact = Zeroizing::new(Vec::with_capacity(body.len()));
-    body.split_ascii_whitespace().for_each(|line| compact.extend_from_slice(line.as_bytes()));
-    base64_simd::STANDARD.decode_to_vec(&*compact).map_err(|_| broken("it is not base64"))
+    let mut rest = body.trim_ascii_start().as_bytes();
+    // Whole lines, where they are as long as nearly everybody writes them: looking at each byte would take longer than
+    // to decode them.
+    while let Some((line, after)) = rest.split_at_checked(LINE)
+        && let Some((b'\n', after)) = after.split_first()
+        && line.iter().all(|byte| *byte > b' ')
+    {
+        compact.extend_from_slice(line);
+        rest = after;
+    }
+    rest.split(u8::is_ascii_whitespace).for_each(|part| compact.extend_from_slice(part));
+    compact
 }
 
 /// The text between the lines of a label: `None` without a begin line, `Some(None)` without an end line.

@@ -124,7 +124,11 @@ async fn reload_keys(engine: &Engine, key_file: Option<PathBuf>) {
             let set = fingerprints(&keys);
             match engine.replace_encryption_keys(keys).await {
                 Ok(()) => tracing::info!(keys = set, "SIGHUP: encryption keys were read again"),
-                Err(error) => tracing::error!(keys = set, %error, "SIGHUP: encryption keys were read again"),
+                Err(error) => tracing::error!(
+                    keys = set,
+                    %error,
+                    "SIGHUP: an encryption key that is still needed is not in the file; it stays in use until this server ends"
+                ),
             }
         }
         Err(error) => tracing::error!(%error, "SIGHUP: the encryption keys stay as they were"),

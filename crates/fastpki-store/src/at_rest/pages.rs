@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     All,
-    /// Those that lie in plaintext.
+    /// Those that lie in plaintext, without their certificates.
     Plaintext,
 }
 
@@ -159,7 +159,7 @@ fn page_sql(table: KeyTable, which: Which) -> &'static str {
         }
         (KeyTable::Authorities, Which::Plaintext) => {
             "/* plaintext_authority_keys */
-             SELECT id, name, private_key, encryption_key_fingerprint, certificate
+             SELECT id, name, private_key, encryption_key_fingerprint, ''
              FROM certificate_authorities
              WHERE id > $1 AND id <= $2 AND private_key LIKE '-----BEGIN%' ORDER BY id LIMIT $3"
         }
@@ -171,7 +171,7 @@ fn page_sql(table: KeyTable, which: Which) -> &'static str {
         }
         (KeyTable::Certificates, Which::Plaintext) => {
             "/* plaintext_certificate_keys */
-             SELECT id, common_name, private_key, encryption_key_fingerprint, certificate
+             SELECT id, common_name, private_key, encryption_key_fingerprint, ''
              FROM certificates
              WHERE id > $1 AND id <= $2 AND private_key LIKE '-----BEGIN%' ORDER BY id LIMIT $3"
         }

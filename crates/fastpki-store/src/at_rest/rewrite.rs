@@ -133,12 +133,15 @@ impl Work {
         let mut rows = Vec::with_capacity(page.len());
         for stored in page {
             match self.replacement(&stored) {
-                Ok(Some(sealed)) => rows.push([
-                    stored.owner.id().into(),
-                    stored.key.text(),
-                    sealed.text(),
-                    sealed.fingerprint(),
-                ]),
+                Ok(Some(sealed)) => {
+                    let fingerprint = sealed.fingerprint();
+                    rows.push([
+                        stored.owner.id().into(),
+                        stored.key.into_text(),
+                        sealed.into_text(),
+                        fingerprint,
+                    ]);
+                }
                 Ok(None) => {}
                 Err(Failure::Unreadable(unreadable)) => self.rewritten().unreadable.add(unreadable),
                 Err(Failure::NotReadBack) => {
@@ -154,7 +157,12 @@ impl Work {
 
     /// The key as it is to lie; `None` where it lies so already.
     fn replacement(&self, stored: &StoredKey) -> Result<Option<SealedKey>, Failure> {
-        let opened = self.from.open_and_tell(stored).map_err(Failure::Unreadable)?;
+        let opened = match self.rewrite {
+            // Every one was held against its certificate a moment ago.
+            Rewrite::Encrypt => self.from.unseal(&stored.key).map_err(|reason| stored.unreadable(reason)),
+            Rewrite::Rotate | Rewrite::Decrypt => self.from.open_and_tell(stored),
+        };
+        let opened = opened.map_err(Failure::Unreadable)?;
         if opened.under == self.to.first() && stored.key.remembered() == opened.under {
             return Ok(None);
         }
@@ -184,11 +192,11 @@ impl Rewrite {
         }
     }
 
-    /// Rows to a transaction: some 4 MB, or as few as others do not notice waiting for.
+    /// Rows to a transaction: some 2 MB, or as few as others do not notice waiting for.
     fn page(self) -> i64 {
         match self {
-            Self::Encrypt | Self::Decrypt => 500,
-            Self::Rotate => 200,
+            Self::Encrypt | Self::Decrypt => 300,
+            Self::Rotate => 400,
         }
     }
 }
@@ -210,4 +218,4 @@ fn replace_sql(table: KeyTable) -> &'static str {
 }
 
 /// How long SQLite's lock is left to others between two pages.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(2);

@@ -170,5 +170,5 @@ impl fmt::Display for UnreadableKeys {
     }
 }
 
-/// Rows that are read at once, 2 MB of RSA-2048 keys with their certificates.
-const PAGE: i64 = 500;
+/// Rows that are read at once, 1 MB of RSA-2048 keys with their certificates.
+const PAGE: i64 = 250;

@@ -153,7 +153,9 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
-             PRAGMA secure_delete = ON;",
+             PRAGMA secure_delete = ON;
+             -- 8 MB: a page that does not fit would be written to the log twice.
+             PRAGMA cache_size = -8000;",
         )?;
         Ok(connection)
     })();
