@@ -91,3 +91,32 @@ fn text(stage: Stage, keys: u64) -> Option<String> {
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Steps of a bar: more than a terminal has columns.
 const POINTS: u64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_says_what_is_done_and_how_many_are() {
+        assert_eq!(text(Stage::Idle, 7), None);
+        assert_eq!(text(Stage::Checking, 1200).as_deref(), Some("checking private keys: 1200"));
+        assert_eq!(text(Stage::Rewriting, 0).as_deref(), Some("storing private keys anew: 0"));
+        assert_eq!(text(Stage::Wiping, 0).as_deref(), Some("overwriting traces of private keys"));
+    }
+
+    #[test]
+    fn nothing_is_said_while_nothing_takes_long() {
+        let progress: Arc<Progress> = Arc::default();
+        let over = Arc::new(AtomicBool::new(false));
+        let (watched, until) = (Arc::clone(&progress), Arc::clone(&over));
+        let watcher =
+            std::thread::spawn(move || tell(&watched, &until, |line| panic!("this was said: {line}")));
+        for _ in 0..3 {
+            watcher.thread().unpark();
+            std::thread::yield_now();
+        }
+        over.store(true, Relaxed);
+        watcher.thread().unpark();
+        watcher.join().unwrap();
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::program::{PostgresDatabase, SECRET_KEY, Server};
+use crate::program::{Client, PostgresDatabase, SECRET_KEY, Server, kill_rounds, run};
 
 #[test]
 fn answered_survives_kill_9_on_sqlite() {
@@ -55,15 +55,12 @@ fn told_to_stop_the_server_finishes_what_runs_and_exits_0() {
 }
 
 /// Kills the server at some moment of its work, again and again, and looks each time what is there.
-/// `FASTPKI_KILL_ROUNDS` says how often; 4 times unless told otherwise.
 fn survive_kills(settings: &[(&str, &str)]) {
-    let rounds: u64 =
-        std::env::var("FASTPKI_KILL_ROUNDS").map_or(4, |rounds| rounds.parse().expect("a number"));
     let mut server = Server::start(settings);
     let mut client = run(Client::first(&server.base_url));
     let ca = run(client.create_ca());
     let answered: Arc<Mutex<Vec<Answered>>> = Arc::default();
-    for round in 0..rounds {
+    for round in 0..kill_rounds() {
         let moment = Duration::from_millis(30 + round * 137 % 400);
         server = run(async {
             let workers: Vec<_> =
@@ -90,15 +87,8 @@ struct Answered {
 
 /// Issues and revokes until nobody answers any more.
 async fn work(client: Client, ca: i64, answered: Arc<Mutex<Vec<Answered>>>) {
-    let body = json!({"common_name": "www.example.com", "subject_dn": "CN=www.example.com",
-                      "certificate_type": "server", "key_type": "ed25519"});
     for number in 0.. {
-        let Some((status, certificate)) =
-            client.post(&format!("/certificates/?ca_id={ca}"), body.clone()).await
-        else {
-            return;
-        };
-        assert_eq!(status, StatusCode::CREATED, "{certificate}");
+        let Some(certificate) = client.issue(ca).await else { return };
         let path = format!("/certificates/{}/revoke", certificate["id"]);
         let place = {
             let mut answered = answered.lock().expect("no worker panicked");
@@ -151,55 +141,6 @@ async fn check(client: &Client, answered: &Mutex<Vec<Answered>>) {
     serials.sort_by_key(|serial| serial.as_str());
     serials.dedup();
     assert_eq!(serials.len(), certificates.len());
-}
-
-#[derive(Clone)]
-struct Client {
-    http: reqwest::Client,
-    base_url: String,
-    token: String,
-}
-
-impl Client {
-    /// Makes the first user of a server, and signs in.
-    async fn first(base_url: &str) -> Self {
-        let mut client =
-            Self { http: reqwest::Client::new(), base_url: base_url.to_owned(), token: String::new() };
-        let user = json!({"username": "root", "email": "root@example.com", "password": "correct horse", "role": "superuser"});
-        let created = client.http.post(format!("{base_url}/api/v1/users/")).json(&user).send().await;
-        assert_eq!(created.expect("an answer").status(), StatusCode::CREATED);
-        let form = [("username", "root"), ("password", "correct horse")];
-        let answer = client.http.post(format!("{base_url}/api/v1/auth/token")).form(&form).send().await;
-        let token: Value = answer.expect("an answer").json().await.expect("JSON");
-        client.token = token["access_token"].as_str().expect("a token").to_owned();
-        client
-    }
-
-    async fn create_ca(&self) -> i64 {
-        let body = json!({"name": "Root", "subject_dn": "CN=Root", "key_type": "ec"});
-        let (status, ca) = self.post("/cas/", body).await.expect("an answer");
-        assert_eq!(status, StatusCode::CREATED, "{ca}");
-        ca["id"].as_i64().expect("an id")
-    }
-
-    /// The answer, if there was a whole one.
-    async fn post(&self, path: &str, body: Value) -> Option<(StatusCode, Value)> {
-        let url = format!("{}/api/v1{path}", self.base_url);
-        let answer = self.http.post(url).bearer_auth(&self.token).json(&body).send().await.ok()?;
-        Some((answer.status(), answer.json().await.ok()?))
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let url = format!("{}/api/v1{path}", self.base_url);
-        let answer = self.http.get(url).bearer_auth(&self.token).send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        answer.json().await.expect("JSON")
-    }
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(work)
 }
 
 const KEY: (&str, &str) = ("PRIVATE_KEY_ENCRYPTION_KEY", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=");

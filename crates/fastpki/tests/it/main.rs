@@ -1,5 +1,7 @@
 //! The program as its users run it.
 
 mod durability;
+mod keys;
+mod keys_durability;
 mod program;
 mod whole_job;

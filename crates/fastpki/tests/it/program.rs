@@ -1,17 +1,20 @@
 //! The program as its users run it: a process of its own, and a database.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStderr, Command, Stdio},
+    collections::HashSet,
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStderr, Command, Output, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use fastpki_testing::{Database, Kind};
+use fastpki_testing::{Database, Kind, required};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
@@ -20,7 +23,8 @@ pub(crate) struct Server {
     pub(crate) folder: Arc<TempDir>,
     child: Child,
     pub(crate) base_url: String,
-    log: Option<JoinHandle<Vec<String>>>,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -30,8 +34,12 @@ impl Server {
 
     /// Starts in a folder where another may have been before.
     pub(crate) fn start_in(folder: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .arg("serve")
+        Self::spawn(Command::new(PROGRAM).arg("serve"), folder, settings)
+    }
+
+    /// Starts what this command is, and waits until it listens.
+    pub(crate) fn spawn(command: &mut Command, folder: Arc<TempDir>, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_clear()
             .env("FASTPKI_LISTEN", "127.0.0.1:0")
             .envs(settings.iter().copied())
@@ -43,19 +51,23 @@ impl Server {
             .expect("the program starts");
         let stderr = child.stderr.take().expect("a pipe");
         let (announce, announced) = mpsc::channel();
-        let log = std::thread::spawn(move || read_log(stderr, &announce));
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = Arc::clone(&log);
+        let reader = std::thread::spawn(move || read_log(stderr, &lines, &announce));
         let Ok(base_url) = announced.recv_timeout(START_TIMEOUT) else {
             child.kill().expect("it can be killed");
-            panic!("the server does not listen: {:#?}", log.join().expect("a log"));
+            reader.join().expect("a log");
+            panic!("the server does not listen: {:#?}", log.lock().expect("a log"));
         };
-        Self { folder, child, base_url, log: Some(log) }
+        Self { folder, child, base_url, log, reader: Some(reader) }
     }
 
     /// Ends the server as a service manager does; the lines it logged.
     pub(crate) fn stop(mut self) -> Vec<String> {
         self.tell_to_stop();
         let status = self.child.wait().expect("the server ends");
-        let log = self.log.take().expect("a log").join().expect("a log");
+        self.reader.take().expect("a log").join().expect("a log");
+        let log = std::mem::take(&mut *self.log.lock().expect("a log"));
         assert!(status.success(), "{status}: {log:#?}");
         log
     }
@@ -64,7 +76,32 @@ impl Server {
 impl Server {
     /// Sends the signal, and does not wait.
     pub(crate) fn tell_to_stop(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Tells the server to read its keys again; the line it logs about that.
+    pub(crate) fn hang_up(&self) -> String {
+        let about_it = |lines: &[String]| lines.iter().filter(|line| line.contains("SIGHUP")).count();
+        let before = about_it(&self.log.lock().expect("a log"));
+        self.signal("HUP");
+        let begun = Instant::now();
+        loop {
+            let log = self.log.lock().expect("a log").clone();
+            if about_it(&log) > before {
+                return log.into_iter().rfind(|line| line.contains("SIGHUP")).expect("a line");
+            }
+            assert!(begun.elapsed() < START_TIMEOUT, "nothing about SIGHUP is logged: {log:#?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let told = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
         assert!(told.success(), "{kill}: {told}");
     }
@@ -85,16 +122,16 @@ impl Drop for Server {
     }
 }
 
-/// The lines of a log, all of them; announces the address that one of them tells.
-fn read_log(stderr: ChildStderr, announce: &Sender<String>) -> Vec<String> {
-    let lines = BufReader::new(stderr).lines().map(|line| line.expect("a log is text"));
-    let announced = lines.inspect(|line| {
+/// Keeps the lines of a log, all of them; announces the address that one of them tells.
+fn read_log(stderr: ChildStderr, log: &Mutex<Vec<String>>, announce: &Sender<String>) {
+    for line in BufReader::new(stderr).lines() {
+        let line = line.expect("a log is text");
         if let Some((_, address)) = line.split_once("listening on ") {
             let end = address.find(['"', ' ']).unwrap_or(address.len());
             announce.send(address[..end].to_owned()).expect("somebody waits for the address");
         }
-    });
-    announced.collect()
+        log.lock().expect("a log").push(line);
+    }
 }
 
 /// A PostgreSQL database that one test has for itself.
@@ -120,6 +157,231 @@ impl Drop for PostgresDatabase {
     }
 }
 
+/// Where servers and commands work: a folder, and a database that is a file in it or has a URL.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) folder: Arc<TempDir>,
+    pub(crate) database: Database,
+}
+
+impl Site {
+    pub(crate) fn of(database: Database) -> Self {
+        let folder = match &database {
+            Database::Sqlite(folder) => Arc::clone(folder),
+            Database::Postgresql { .. } => Arc::new(tempfile::tempdir().expect("a temporary folder")),
+        };
+        Self { folder, database }
+    }
+
+    /// Starts a server here.
+    pub(crate) fn serve(&self, settings: &[(&str, &str)]) -> Server {
+        self.serve_by(Command::new(PROGRAM).arg("serve"), settings)
+    }
+
+    /// Starts a server here by a command of its own.
+    pub(crate) fn serve_by(&self, command: &mut Command, settings: &[(&str, &str)]) -> Server {
+        let url = self.url();
+        let here = url.iter().map(|url| ("DATABASE_URL", url.as_str()));
+        let here = here.chain([("SECRET_KEY", SECRET_KEY), ("LOG_FORMAT", "json")]);
+        let settings: Vec<_> = here.chain(settings.iter().copied()).collect();
+        Server::spawn(command, Arc::clone(&self.folder), &settings)
+    }
+
+    /// `fastpki` with these arguments and settings, to be run here.
+    pub(crate) fn command(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("SECRET_KEY", SECRET_KEY)
+            .envs(self.url().map(|url| ("DATABASE_URL", url)))
+            .envs(settings.iter().copied())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `fastpki keys`. Whatever becomes of it, it prints no key.
+    pub(crate) fn keys(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(&[&["keys"], arguments].concat(), settings);
+        let Output { status, stdout, stderr } = command.output().expect("the program starts");
+        let ran = Ran {
+            code: status.code().expect("it ends by itself"),
+            stdout: text(&stdout),
+            stderr: text(&stderr),
+        };
+        let set = settings.iter().flat_map(|(_, value)| value.split(',')).filter(|key| key.len() == 44);
+        for secret in set.chain(["-----BEGIN", "gAAAAA", SECRET_KEY]) {
+            let printed = ran.stdout.contains(secret) || ran.stderr.contains(secret);
+            assert!(!printed, "{secret} is printed by {arguments:?}: {ran:?}");
+        }
+        ran
+    }
+
+    /// Runs `fastpki keys` with `--json`: what it prints if it succeeds.
+    pub(crate) fn keys_json(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Value {
+        let ran = self.keys(&[arguments, &["--json"]].concat(), settings);
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.json()
+    }
+
+    /// How many 16-byte parts of these texts lie somewhere in the files of the database.
+    pub(crate) async fn traces(&self, of: &[String]) -> usize {
+        let parts: HashSet<&[u8]> = of.iter().flat_map(|text| text.as_bytes().windows(16)).collect();
+        assert!(!parts.is_empty(), "nothing to look for");
+        // Most bytes begin no part, and many are in none: to look all of them up would take long.
+        let mut begins = vec![false; 1 << 16];
+        let begin = |part: &[u8]| usize::from(part[0]) << 8 | usize::from(part[1]);
+        parts.iter().for_each(|part| begins[begin(part)] = true);
+        let bytes: HashSet<u8> = of.iter().flat_map(|text| text.bytes()).collect();
+        let is_in_none: Vec<bool> = (0..=u8::MAX).map(|byte| !bytes.contains(&byte)).collect();
+        let mut found = 0;
+        for file in self.files().await {
+            for run in file.split(|byte| is_in_none[usize::from(*byte)]) {
+                found += run.windows(16).filter(|part| begins[begin(part)] && parts.contains(part)).count();
+            }
+        }
+        found
+    }
+
+    /// Leaves the stored private keys in unused parts of the database too, as programs do that overwrite nothing.
+    pub(crate) async fn leave_copies(&self) {
+        self.database.script(LEAVE_COPIES).await;
+    }
+
+    /// What the files that private keys lie in hold.
+    async fn files(&self) -> Vec<Vec<u8>> {
+        if let Some(file) = self.database.file() {
+            let wal = file.with_extension("db-wal");
+            return [file, wal].into_iter().filter_map(|file| std::fs::read(file).ok()).collect();
+        }
+        self.database.script("CHECKPOINT").await;
+        let files = self.database.peek(POSTGRES_FILES).await;
+        files.into_iter().map(String::into_bytes).collect()
+    }
+
+    fn url(&self) -> Option<String> {
+        self.database.file().is_none().then(|| self.database.url())
+    }
+}
+
+/// The line of a private key that holds nothing that its certificate holds too.
+pub(crate) fn secret_line(pem: &str) -> String {
+    pem.lines().nth(1).expect("a line after the first").to_owned()
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// The one JSON object on standard output.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON: {error}: {self:?}"))
+    }
+}
+
+/// A user of the API.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    pub(crate) base_url: String,
+    token: String,
+}
+
+impl Client {
+    /// Makes the first user of a server, and signs in.
+    pub(crate) async fn first(base_url: &str) -> Self {
+        let mut client =
+            Self { http: reqwest::Client::new(), base_url: base_url.to_owned(), token: String::new() };
+        let user = json!({"username": "root", "email": "root@example.com", "password": "correct horse", "role": "superuser"});
+        let created = client.http.post(format!("{base_url}/api/v1/users/")).json(&user).send().await;
+        assert_eq!(created.expect("an answer").status(), StatusCode::CREATED);
+        let form = [("username", "root"), ("password", "correct horse")];
+        let answer = client.http.post(format!("{base_url}/api/v1/auth/token")).form(&form).send().await;
+        let token: Value = answer.expect("an answer").json().await.expect("JSON");
+        client.token = token["access_token"].as_str().expect("a token").to_owned();
+        client
+    }
+
+    /// The same user of another server.
+    pub(crate) fn of(&self, server: &Server) -> Self {
+        Self { base_url: server.base_url.clone(), ..self.clone() }
+    }
+
+    pub(crate) async fn create_ca(&self) -> i64 {
+        let body = json!({"name": "Root", "subject_dn": "CN=Root", "key_type": "ec"});
+        let (status, ca) = self.post("/cas/", body).await.expect("an answer");
+        assert_eq!(status, StatusCode::CREATED, "{ca}");
+        ca["id"].as_i64().expect("an id")
+    }
+
+    /// The answer, if there was a whole one.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Option<(StatusCode, Value)> {
+        let url = format!("{}/api/v1{path}", self.base_url);
+        let answer = self.http.post(url).bearer_auth(&self.token).json(&body).send().await.ok()?;
+        Some((answer.status(), answer.json().await.ok()?))
+    }
+
+    /// Issues a certificate with a key.
+    pub(crate) async fn issue(&self, ca: i64) -> Option<Value> {
+        let body = json!({"common_name": "www.example.com", "subject_dn": "CN=www.example.com",
+                          "certificate_type": "server", "key_type": "ed25519"});
+        let (status, certificate) = self.post(&format!("/certificates/?ca_id={ca}"), body).await?;
+        assert_eq!(status, StatusCode::CREATED, "{certificate}");
+        Some(certificate)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}/api/v1{path}", self.base_url);
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.json().await.expect("JSON")
+    }
+}
+
+/// What `fastpki keys generate` prints.
+pub(crate) fn generated_key() -> String {
+    let Output { status, stdout, stderr } =
+        Command::new(PROGRAM).args(["keys", "generate"]).env_clear().output().expect("the program starts");
+    assert!(status.success() && stderr.is_empty(), "{}", text(&stderr));
+    let printed = text(&stdout);
+    printed.strip_suffix('\n').expect("a line").to_owned()
+}
+
+/// What Python prints when it runs this script and reads this text.
+pub(crate) fn python(script: &str, input: &str) -> String {
+    let mut python = Command::new(required("FASTPKI_TEST_PYTHON"))
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut pipe = python.stdin.take().expect("a pipe");
+    pipe.write_all(input.as_bytes()).expect("Python reads");
+    drop(pipe);
+    let output = python.wait_with_output().expect("Python ends");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// How often a test kills what it tests: as `FASTPKI_KILL_ROUNDS` says, 4 times unless told otherwise.
+pub(crate) fn kill_rounds() -> u64 {
+    std::env::var("FASTPKI_KILL_ROUNDS").map_or(4, |rounds| rounds.parse().expect("a number"))
+}
+
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -127,3 +389,14 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fastpki");
 pub(crate) const SECRET_KEY: &str = "a key that signs tokens, of this test alone";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+const LEAVE_COPIES: &str = "
+    CREATE TABLE gone AS
+    SELECT private_key FROM certificates UNION ALL SELECT private_key FROM certificate_authorities;
+    DROP TABLE gone;
+    UPDATE certificates SET subject_dn = subject_dn || ',' WHERE private_key IS NOT NULL;
+    UPDATE certificates SET subject_dn = 'CN=www.example.com' WHERE private_key IS NOT NULL";
+/// The files of both tables and of what they keep apart, with every byte that is no ASCII text as `\\nnn`.
+const POSTGRES_FILES: &str = "
+    SELECT encode(pg_read_binary_file(pg_relation_filepath(file)), 'escape')
+    FROM pg_class, LATERAL (VALUES (oid), (NULLIF(reltoastrelid, 0))) AS files (file)
+    WHERE relname IN ('certificate_authorities', 'certificates') AND relkind = 'r' AND file IS NOT NULL";

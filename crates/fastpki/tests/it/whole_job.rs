@@ -1,14 +1,13 @@
 //! The whole job of a private CA, done by the program itself and judged by other people's programs.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Command,
 };
 
 use fastpki_testing::required;
 
-use crate::program::{PROGRAM, PostgresDatabase, SECRET_KEY, Server, text};
+use crate::program::{PostgresDatabase, SECRET_KEY, Server, generated_key, python, text};
 
 #[test]
 fn whole_job_with_curl_on_sqlite() {
@@ -55,27 +54,8 @@ fn generated_encryption_keys_are_fernet_keys_and_differ() {
     let keys = [generated_key(), generated_key()];
     assert_ne!(keys[0], keys[1]);
     for key in keys {
-        let mut python = Command::new(required("FASTPKI_TEST_PYTHON"))
-            .args(["-c", FERNET_ROUND_TRIP])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut input = python.stdin.take().expect("a pipe");
-        input.write_all(key.as_bytes()).expect("Python reads");
-        drop(input);
-        let output = python.wait_with_output().expect("Python ends");
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        python(FERNET_ROUND_TRIP, &key);
     }
-}
-
-/// What `fastpki keys generate` prints.
-fn generated_key() -> String {
-    let Output { status, stdout, stderr } =
-        Command::new(PROGRAM).args(["keys", "generate"]).env_clear().output().expect("the program starts");
-    assert!(status.success() && stderr.is_empty(), "{}", text(&stderr));
-    let printed = text(&stdout);
-    printed.strip_suffix('\n').expect("a line").to_owned()
 }
 
 /// Runs the script that does the whole job, and tells in which folder it left what it met.
