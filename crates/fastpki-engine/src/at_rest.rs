@@ -220,7 +220,7 @@ impl KeysAtRest {
         }
         // Two servers that start at once: the second waits here, and then finds nothing to do.
         let lock = self.store.lock_keys().await?;
-        if plaintext > 0 {
+        if plaintext > 0 && self.store.any_key_in_plaintext().await? {
             let detail = format!("Encrypting {plaintext} private keys under the encryption key {first}");
             let begun = self.audit(AuditAction::KeysEncrypt, detail);
             self.store.expect_traces(Wipe::Plaintext, begun).await?;

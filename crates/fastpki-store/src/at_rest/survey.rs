@@ -66,6 +66,20 @@ impl Store {
         progress.end();
         Ok(std::mem::take(&mut *survey.lock().unwrap_or_else(PoisonError::into_inner)))
     }
+
+    /// Whether any private key lies in plaintext, without opening the others.
+    pub async fn any_key_in_plaintext(&self) -> Result<bool, StoreError> {
+        for table in KeyTable::ALL {
+            let sql = format!(
+                "/* any_plaintext */ SELECT id FROM {} WHERE private_key LIKE '-----BEGIN%' LIMIT 1",
+                table.name()
+            );
+            if self.db.scan(move |tx| Box::pin(async move { tx.row(&sql, &[]).await })).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 async fn check(
