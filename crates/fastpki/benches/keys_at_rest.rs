@@ -504,7 +504,7 @@ impl Api {
     fn request(&self, number: u32, rows: u32) -> RequestBuilder {
         let id = 1 + number.wrapping_mul(SCATTER) % rows;
         let sign = |csr: &str| {
-            let body = json!({"csr": csr, "ca_id": CA, "certificate_type": "client"});
+            let body = json!({"csr": csr, "ca_id": CA, "certificate_type": "server"});
             self.post("certificates/sign-csr").json(&body)
         };
         match number % 4 {
@@ -639,8 +639,8 @@ const FILLED_AT_ONCE: u32 = 10_000;
 const CA: u32 = 1;
 const USER: &str = "bench";
 const PASSWORD: &str = "correct horse battery";
-const P256_CSR: &str = include_str!("../../fastpki-x509/testdata/p256.csr.pem");
-const RSA_CSR: &str = include_str!("../../fastpki-x509/testdata/rsa2048.csr.pem");
+const P256_CSR: &str = include_str!("p256.csr.pem");
+const RSA_CSR: &str = include_str!("rsa2048.csr.pem");
 /// Between two requests of the load.
 const PERIOD: Duration = Duration::from_millis(10);
 /// How long the load is measured without a rotation.

@@ -51,7 +51,7 @@ pub(crate) enum KeysCommand {
         after_help = "Example:\n  PRIVATE_KEY_ENCRYPTION_KEY_FILE=/etc/fastpki/keys fastpki keys encrypt"
     )]
     Encrypt(Output),
-    /// Put every private key under the first encryption key.
+    /// Put every private key under the first encryption key
     ///
     /// For when a key may have been seen, or has served its time. Servers go on serving meanwhile, and everything
     /// stays readable at every moment as long as both keys are set. Can be cut short and repeated.
@@ -148,6 +148,8 @@ fn with_keys(
     let settings = environment::settings()?;
     environment::start_log(LogLevel::Warning, settings.log_format);
     let (database, keys) = place(&settings)?;
+    // A server on this machine comes first; a command that is refused this is only quicker.
+    let _ = rustix::process::nice(10);
     environment::runtime()?.block_on(async {
         let progress: Arc<Progress> = Arc::default();
         let watch = Watch::over(&progress, |line| eprintln!("{line}"));

@@ -115,8 +115,9 @@ impl Work {
         }
         let sql = replace_sql(table);
         let write = self.store.db.write(move |tx| Box::pin(async move { tx.execute_many(sql, &rows).await }));
-        let replaced = if self.rewrite == Rewrite::Rotate && self.store.db.is_sqlite() {
-            // SQLite's lock goes to whoever asks next: the pause lets a server in another process have it.
+        let replaced = if self.rewrite == Rewrite::Rotate {
+            // One page at a time, and then a pause for others. SQLite's lock goes to whoever asks next: without it a
+            // server in another process would miss it again and again.
             let turn = self.turn.lock().await;
             let replaced = write.await?;
             tokio::time::sleep(PAUSE).await;
@@ -217,5 +218,5 @@ fn replace_sql(table: KeyTable) -> &'static str {
     }
 }
 
-/// How long SQLite's lock is left to others between two pages.
+/// How long the database is left to others between two pages.
 const PAUSE: Duration = Duration::from_millis(2);
