@@ -141,8 +141,9 @@ impl KeysAtRest {
         Ok(Stored { keys: rewritten.keys, unreadable: rewritten.unreadable, traces: Traces::None })
     }
 
-    /// Which private keys cannot be read without this key, by trying each with the others.
-    pub async fn needing(&self, fingerprint: Fingerprint) -> Result<UnreadableKeys, Error> {
+    /// How many private keys lie under this key, by opening each; and those that cannot be opened at all, of which
+    /// nobody can tell.
+    pub async fn needing(&self, fingerprint: Fingerprint) -> Result<(u64, UnreadableKeys), Error> {
         if !self.fingerprints().contains(&fingerprint) {
             return Err(Error::Invalid(format!(
                 "no encryption key with fingerprint {fingerprint} is set: `fastpki keys status` shows those that are"
@@ -153,14 +154,17 @@ impl KeysAtRest {
                 "{fingerprint} is the first key, under which new private keys are stored: put another in front of it, restart every server (or send it SIGHUP), and run `fastpki keys rotate`"
             )));
         }
-        let others = Arc::new(self.seal.retired(fingerprint));
-        let needing = self.store.survey_keys(&others, &self.progress).await?.unreadable;
-        let detail = match needing.count {
-            0 => format!("The encryption key {fingerprint} is not needed any more"),
-            count => format!("{count} private keys need the encryption key {fingerprint}"),
+        let survey = self.survey().await?;
+        let needing = survey.total().under.get(&fingerprint).copied().unwrap_or(0);
+        let detail = match (needing, survey.unreadable.count) {
+            (0, 0) => format!("The encryption key {fingerprint} is not needed any more"),
+            (0, count) => format!(
+                "{count} private keys cannot be read; no other needs the encryption key {fingerprint}"
+            ),
+            (count, _) => format!("{count} private keys need the encryption key {fingerprint}"),
         };
         self.store.record(self.audit(AuditAction::KeysRetire, detail), None).await?;
-        Ok(needing)
+        Ok((needing, survey.unreadable))
     }
 
     /// Overwrites what is left of private keys as they lay before.

@@ -108,6 +108,7 @@ impl Engine {
             None => format!("Created CA '{}'", new.name),
         };
         let audit = actor.clone().audit(now, AuditAction::CaCreate, organization_id, "ca", detail);
+        let seal = self.seal();
         let authority = NewAuthority {
             name: new.name,
             description: new.description,
@@ -115,7 +116,7 @@ impl Engine {
             key_type: key_type(key.algorithm()),
             key_size: key.algorithm().size(),
             valid_days: validity.whole_days(),
-            private_key: self.seal().seal(&pem, now),
+            private_key: seal.seal(&pem, now),
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
             organization_id,
@@ -126,7 +127,10 @@ impl Engine {
             allow_leaf_certs: new.allow_leaf_certs.unwrap_or(true),
             crl_base_url: new.crl_base_url,
         };
-        Ok((self.store.create_authority(authority, now, audit).await?, pem))
+        let created = self.store.create_authority(authority, now, audit).await?;
+        // Kept until here: whoever takes encryption keys away waits for those who still store under them.
+        drop(seal);
+        Ok((created, pem))
     }
 
     /// The CA with this id.

@@ -1,6 +1,9 @@
 //! The engine: what it is made of and how it starts and stops.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use fastpki_store::{DatabaseConfig, FernetKey, Progress, Seal, Store};
 use fastpki_types::{CertificateStatus, KeyType, Timestamp};
@@ -128,15 +131,18 @@ impl Engine {
     }
 
     /// Takes other encryption keys from now on. Keys that are missing among them stay in use for reading until it
-    /// is certain that no private key needs them; if one does, this fails and they stay for good.
+    /// is certain that no private key needs them; if that is not certain, this fails and they stay.
     pub async fn replace_encryption_keys(&self, keys: Vec<FernetKey>) -> Result<(), Error> {
         let next = Arc::new(Seal::new(keys));
-        let dropped = self.seal().without(&next);
-        if dropped.is_empty() {
+        let before = self.seal();
+        if before.without(&next).is_empty() {
             self.set_seal(next);
             return Ok(());
         }
-        self.set_seal(Arc::new(next.also_reading(&self.seal())));
+        self.set_seal(Arc::new(next.also_reading(&before)));
+        while Arc::strong_count(&before) > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let survey = self.store.survey_keys(&next, &Arc::default()).await?;
         if survey.unreadable.count > 0 {
             // One line: it is for the log.

@@ -281,6 +281,7 @@ impl Engine {
             "certificate",
             format!("{verb} certificate '{common_name}' under CA '{}'", authority.ca.name),
         );
+        let seal = self.seal();
         let new = NewCertificate {
             common_name,
             subject_dn: certificate.subject().to_string(),
@@ -288,7 +289,7 @@ impl Engine {
             key_type: key_type(algorithm),
             key_size: algorithm.size(),
             valid_days: validity.whole_days(),
-            private_key: made.as_ref().map(|pem| self.seal().seal(pem, now)),
+            private_key: made.as_ref().map(|pem| seal.seal(pem, now)),
             certificate: pem,
             serial_number: serial.to_hex(),
             not_before: Timestamp::from(validity.not_before),
@@ -301,6 +302,8 @@ impl Engine {
             renewed_from_id: renewed_from,
         };
         let certificate = self.store.create_certificate(new, now, audit).await?;
+        // Kept until here: whoever takes encryption keys away waits for those who still store under them.
+        drop(seal);
         Ok(Issued { certificate, private_key: made })
     }
 }

@@ -83,12 +83,12 @@ impl Db {
         }
     }
 
-    /// Overwrites what is left of rows that were deleted or replaced, in these tables at the least. Their writers
-    /// wait meanwhile.
-    pub(crate) async fn wipe(&self, tables: &[&'static str]) -> Result<(), StoreError> {
+    /// Overwrites what is left of rows that were deleted or replaced, in these tables at the least, and of this
+    /// column of theirs wherever else the database keeps it. Their writers wait meanwhile.
+    pub(crate) async fn wipe(&self, tables: &[&'static str], column: &'static str) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.wipe().await,
-            Self::Postgres(postgres) => postgres.rewrite_tables(tables).await,
+            Self::Postgres(postgres) => postgres.rewrite_tables(tables, column).await,
         }
     }
 

@@ -92,12 +92,6 @@ impl Seal {
         Self { keys: self.keys.iter().chain(&other.keys).cloned().collect() }
     }
 
-    /// This seal without one of its keys.
-    pub fn retired(&self, fingerprint: Fingerprint) -> Self {
-        let others = self.keys.iter().filter(|key| key.fingerprint() != fingerprint);
-        Self { keys: others.cloned().collect() }
-    }
-
     /// The keys' fingerprints; the first key encrypts.
     pub fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> + '_ {
         self.keys.iter().map(|key| key.fingerprint())

@@ -30,7 +30,8 @@ pub(crate) enum KeysCommand {
     /// Show how private keys lie: under which encryption key, in plaintext, or unreadable.
     ///
     /// Every private key is decrypted and held against its certificate, on all cores: a million take some ten
-    /// seconds. Nothing is changed; a server may run meanwhile.
+    /// seconds. None is changed, and a server may run meanwhile. (A database of FastPKI 0.4 is brought up to date
+    /// first, as by every command.)
     #[command(after_help = "Examples:\n  fastpki keys status\n  fastpki keys status --json | jq .tables")]
     Status(Output),
     /// Check that every private key can be read and belongs to its certificate.
@@ -84,8 +85,8 @@ pub(crate) enum KeysCommand {
     },
     /// Prove that no private key needs an encryption key any more.
     ///
-    /// Reads every private key with the other keys alone. If one cannot be read, exits with 1 and says how many;
-    /// nothing is changed. Run it before you take an old key out of the settings.
+    /// Opens every private key. If one lies under this key, or cannot be opened at all, exits with 1 and says how
+    /// many; nothing is changed. Run it before you take an old key out of the settings.
     #[command(after_help = "Example:\n  fastpki keys retire 3f9a0c5de1b27a84")]
     Retire {
         /// The key's fingerprint, as `fastpki keys status` shows it.
@@ -95,9 +96,8 @@ pub(crate) enum KeysCommand {
     },
     /// Overwrite what is left in the database of private keys as they lay before.
     ///
-    /// After `keys rotate` on a large database. Writers wait meanwhile, and with PostgreSQL readers too: some
-    /// seconds for a gigabyte on SQLite, half a minute on PostgreSQL (VACUUM FULL, which needs as much free space
-    /// again). Copies elsewhere are yours to destroy: backups, snapshots, replicas, PostgreSQL's archived WAL.
+    /// After `keys rotate` on a large database. Writers wait meanwhile, and with PostgreSQL readers too, some seconds
+    /// for each gigabyte (VACUUM FULL, which needs as much free space again). Copies elsewhere are yours to destroy: backups, snapshots, replicas, PostgreSQL's archived WAL.
     #[command(after_help = "Example:\n  fastpki keys wipe")]
     Wipe(Output),
 }
@@ -133,7 +133,11 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, String> {
             (output, with_keys(async |keys| Ok(stored("put into plaintext", keys.decrypt().await?)))?)
         }
         KeysCommand::Retire { fingerprint, output } => {
-            (output, with_keys(async |keys| Ok(retire(fingerprint, keys.needing(fingerprint).await?)))?)
+            let retire = async |keys: &KeysAtRest| {
+                let (needing, unreadable) = keys.needing(fingerprint).await?;
+                Ok(retire(fingerprint, needing, &unreadable))
+            };
+            (output, with_keys(retire)?)
         }
         KeysCommand::Wipe(output) => (output, with_keys(async |keys| wipe(keys).await)?),
     };
@@ -295,23 +299,25 @@ fn stored(what: &str, stored: Stored) -> Report {
     Report { text, json, well }
 }
 
-fn retire(fingerprint: Fingerprint, needing: UnreadableKeys) -> Report {
-    let well = needing.count == 0;
-    let text = if well {
-        format!(
+fn retire(fingerprint: Fingerprint, needing: u64, unreadable: &UnreadableKeys) -> Report {
+    let mut text = match needing {
+        0 if unreadable.count == 0 => format!(
             "no private key needs the encryption key {fingerprint}: take it out of the settings of every server, and keep it as long as backups from before"
-        )
-    } else {
-        let few: Vec<String> = needing.first.iter().map(|unreadable| unreadable.owner.to_string()).collect();
-        let more = if needing.count > few.len() as u64 { ", …" } else { "" };
-        format!(
-            "{} private keys need the encryption key {fingerprint}: run `fastpki keys rotate` first ({}{more})",
-            needing.count,
-            few.join(", ")
-        )
+        ),
+        0 => format!("of those that can be read, no private key needs the encryption key {fingerprint}"),
+        count => format!(
+            "{count} private keys need the encryption key {fingerprint}: run `fastpki keys rotate` first"
+        ),
     };
-    let json = json!({"fingerprint": fingerprint.to_string(), "needed_by": needing.count});
-    Report { text, json, well }
+    if unreadable.count > 0 {
+        text.push_str(&format!("\n{unreadable}"));
+    }
+    let json = json!({
+        "fingerprint": fingerprint.to_string(),
+        "needed_by": needing,
+        "unreadable": unreadable_json(unreadable),
+    });
+    Report { text, json, well: needing == 0 && unreadable.count == 0 }
 }
 
 async fn wipe(keys: &KeysAtRest) -> Result<Report, fastpki_engine::Error> {

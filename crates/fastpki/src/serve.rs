@@ -127,7 +127,7 @@ async fn reload_keys(engine: &Engine, key_file: Option<PathBuf>) {
                 Err(error) => tracing::error!(
                     keys = set,
                     %error,
-                    "SIGHUP: an encryption key that is still needed is not in the file; it stays in use until this server ends"
+                    "SIGHUP: encryption keys that are not in the file any more stay in use, since not every private key can be read without them"
                 ),
             }
         }

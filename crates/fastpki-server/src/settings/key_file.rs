@@ -11,16 +11,19 @@ use zeroize::Zeroizing;
 
 use super::{encryption_key, reader::Fault, secret::Secret};
 
-/// The keys in a file; empty lines, and those that begin with `#`, are passed over.
+/// The keys in a file; empty lines, and what stands behind a `#`, are passed over.
 pub(super) fn read(path: &Path) -> Result<Vec<Secret>, Fault> {
     let text = text(path)?;
-    let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line.trim()));
+    let without_comment = |line: &'_ str| line.find('#').unwrap_or(line.len());
+    let lines = (1..).zip(text.lines()).map(|(number, line)| (number, line[..without_comment(line)].trim()));
     let keys: Vec<Secret> = lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .filter(|(_, line)| !line.is_empty())
         .map(|(number, line): (usize, &str)| {
-            encryption_key::normalise(line).ok_or_else(|| {
+            // A second key behind the first would be passed over.
+            let one = !line.contains([',', ' ', '\t']);
+            one.then(|| encryption_key::normalise(line)).flatten().ok_or_else(|| {
                 let wrong = format!("line {number} of {} is not the base64 of 32 bytes", path.display());
-                Fault::new(wrong, encryption_key::HINT)
+                Fault::new(wrong, "write one key a line, made with `fastpki keys generate`")
             })
         })
         .collect::<Result<_, _>>()?;
@@ -61,3 +64,6 @@ fn text(path: &Path) -> Result<Zeroizing<String>, Fault> {
 const OPEN_TO_OTHERS: u32 = 0o027;
 /// A thousand keys with as many comments.
 const LONGEST: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use fastpki_engine::{
-    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, ManualClock,
-    SystemClock, SystemEntropy, TlsMode,
+    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, KeysAtRest,
+    ManualClock, SystemClock, SystemEntropy, TlsMode,
 };
 use fastpki_server::{
     AppState, Running, WebSettings, serve,
@@ -36,7 +36,7 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
-fn config(database: &Database) -> DatabaseConfig {
+pub(crate) fn config(database: &Database) -> DatabaseConfig {
     match database.file() {
         Some(path) => DatabaseConfig::Sqlite { path },
         None => {
@@ -129,6 +129,12 @@ impl Server {
 
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
+    }
+
+    /// The private keys as an operator's command sees them, while this server serves.
+    pub(crate) async fn keys_at_rest(&self, keys: &[&str]) -> KeysAtRest {
+        let keys = keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
+        KeysAtRest::open(&config(&self.database), keys, self.clock.clone(), Arc::default()).await.unwrap()
     }
 
     /// A client that has not signed in.

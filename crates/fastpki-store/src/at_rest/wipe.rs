@@ -62,7 +62,7 @@ impl Store {
     /// Overwrites all traces. Nobody else can write meanwhile, and on PostgreSQL nobody read these tables.
     pub async fn wipe_traces(&self, progress: &Arc<Progress>) -> Result<(), StoreError> {
         progress.begin(Stage::Wiping, 0);
-        let wiped = self.db.wipe(&KeyTable::ALL.map(KeyTable::name)).await;
+        let wiped = self.db.wipe(&KeyTable::ALL.map(KeyTable::name), "private_key").await;
         progress.end();
         wiped?;
         self.db

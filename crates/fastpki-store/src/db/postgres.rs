@@ -3,7 +3,6 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use fastpki_types::Timestamp;
 use futures_util::future::try_join_all;
 use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
 
@@ -82,25 +81,18 @@ impl Postgres {
             .unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
     }
 
-    /// Rewrites tables whole, so that nothing is left of their dead rows. Nobody can use a table meanwhile.
-    pub(crate) async fn rewrite_tables(&self, tables: &[&'static str]) -> Result<(), StoreError> {
+    /// Rewrites tables whole, so that nothing is left of their dead rows, nor of this column in what PostgreSQL
+    /// keeps of them for its planner. Nobody can use a table meanwhile.
+    pub(crate) async fn rewrite_tables(
+        &self,
+        tables: &[&'static str],
+        column: &'static str,
+    ) -> Result<(), StoreError> {
         let client = self.client().await?;
-        for table in tables {
-            let file = format!("/* table_file */ SELECT CAST(pg_relation_filenode('{table}') AS BIGINT)");
-            let before: Option<i64> = client.first(&file, &[]).await?;
-            client.wait_for_older_transactions().await?;
-            client.script(&format!("SET lock_timeout = '{LOCK_SECONDS}s'")).await?;
-            let rewritten = client.script(&format!("VACUUM (FULL) {table}")).await;
-            client.script("RESET lock_timeout").await?;
-            rewritten?;
-            // Whoever does not own the table gets a warning and no error.
-            if client.first::<Option<i64>>(&file, &[]).await? == before {
-                return Err(StoreError::Database(format!(
-                    "VACUUM FULL did not rewrite {table}: does this PostgreSQL user own it?"
-                )));
-            }
-        }
-        Ok(())
+        client.script(&format!("SET lock_timeout = '{LOCK_SECONDS}s'")).await?;
+        let rewritten = client.rewrite_tables(tables, column).await;
+        client.script("RESET lock_timeout").await?;
+        rewritten
     }
 
     /// Holds a lock on a connection of its own. Whoever waits for it asks again and again: waiting inside of a
@@ -180,21 +172,53 @@ impl Client {
         self.rows(sql, values).await?.into_iter().next().ok_or(StoreError::Gone)?.next()
     }
 
-    /// Waits until no transaction runs that began before now: for those, dead rows are kept.
+    async fn rewrite_tables(&self, tables: &[&'static str], column: &'static str) -> Result<(), StoreError> {
+        for table in tables {
+            // The same type again: PostgreSQL forgets its samples of the column's values, and leaves the table.
+            self.script(&format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR")).await?;
+        }
+        for table in ["pg_statistic"].iter().chain(tables) {
+            let file = format!("/* table_file */ SELECT CAST(pg_relation_filenode('{table}') AS BIGINT)");
+            let before: Option<i64> = self.first(&file, &[]).await?;
+            self.wait_for_older_transactions().await?;
+            self.script(&format!("VACUUM (FULL) {table}")).await?;
+            // Whoever owns neither the table nor the database gets a warning and no error.
+            if self.first::<Option<i64>>(&file, &[]).await? == before {
+                return Err(StoreError::Database(format!(
+                    "VACUUM FULL did not rewrite {table}: does this PostgreSQL user own the database and its tables?"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody can see rows any more that are dead by now. Those who can are transactions of this
+    /// database that run now, and all of the server that write.
     async fn wait_for_older_transactions(&self) -> Result<(), StoreError> {
-        let now: Timestamp = self.first("/* this_instant */ SELECT clock_timestamp()", &[]).await?;
-        let older = "/* older_transactions */
-                     SELECT COUNT(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < $1";
+        let this = "/* this_transaction */ SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)";
+        let this: i64 = self.first(this, &[]).await?;
+        let oldest = "/* oldest_writing */
+                      SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)";
+        let mut older = self.running_transactions().await?;
         for _ in 0..LOCK_SECONDS * 10 {
-            if self.first::<i64>(older, &[now.into()]).await? == 0 {
+            if older.is_empty() && self.first::<i64>(oldest, &[]).await? > this {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
+            let running = self.running_transactions().await?;
+            older.retain(|transaction| running.contains(transaction));
         }
         Err(StoreError::Database(
-            "a transaction has been open in PostgreSQL for long, and keeps dead rows from being removed: end it (SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start) and try again".into(),
+            "a transaction has been open in PostgreSQL for long, and keeps dead rows from being removed: end it (SELECT pid, datname, xact_start, query FROM pg_stat_activity ORDER BY xact_start; pg_prepared_xacts) and try again".into(),
         ))
+    }
+
+    /// Every transaction in this database but one's own, also those of other roles, of which PostgreSQL tells no more.
+    async fn running_transactions(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "/* running_transactions */
+                   SELECT l.virtualxid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+                   WHERE l.locktype = 'virtualxid' AND a.datname = current_database() AND l.pid <> pg_backend_pid()";
+        self.rows(sql, &[]).await?.into_iter().map(|mut row| row.next()).collect()
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), StoreError> {

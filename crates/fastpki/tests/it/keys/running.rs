@@ -123,7 +123,7 @@ async fn key_that_is_needed_stays_in_use_when_it_leaves_the_file(database: Datab
     let server = site.serve(&file.setting());
     file.write(&[NEW]);
     let line = server.hang_up();
-    assert!(line.contains("ERROR") && line.contains("stays in use"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("stay in use"), "{line}");
     assert!(line.contains("CA 1 'Root'") && line.contains(OLD_FINGERPRINT), "{line}");
     issued.are_exported(&server).await;
     issued.more(&server, 1).await;
