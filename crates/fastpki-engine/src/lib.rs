@@ -32,9 +32,8 @@ pub use crl::PublishedCrl;
 pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
 pub use fastpki_store::{
-    AuditFilter, AuthorityRow, BadFingerprint, BadKey, CertificateFilter, CertificateRow, DatabaseConfig,
-    FernetKey, Fingerprint, KeyOwner, KeyTable, Progress, Stage, Survey, TableKeys, TlsMode, Unreadable,
-    UnreadableKeys, UnreadableReason, Visible,
+    AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey,
+    Fingerprint, KeyTable, Progress, Stage, Survey, TlsMode, UnreadableKeys, Visible,
 };
 pub use issuance::Issued;
 pub use permissions::{

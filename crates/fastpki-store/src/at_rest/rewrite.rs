@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fastpki_types::Timestamp;
@@ -117,10 +117,13 @@ impl Work {
         let write = self.store.db.write(move |tx| Box::pin(async move { tx.execute_many(sql, &rows).await }));
         let replaced = if self.rewrite == Rewrite::Rotate {
             // One page at a time, and then a pause for others. SQLite's lock goes to whoever asks next: without it a
-            // server in another process would miss it again and again.
+            // server in another process would miss it again and again. PostgreSQL's disk has half of the time to
+            // itself, lest commits wait for what it writes back.
             let turn = self.turn.lock().await;
+            let begun = Instant::now();
             let replaced = write.await?;
-            tokio::time::sleep(PAUSE).await;
+            let pause = if self.store.db.is_sqlite() { PAUSE } else { begun.elapsed() };
+            tokio::time::sleep(pause).await;
             drop(turn);
             replaced
         } else {
@@ -218,5 +221,5 @@ fn replace_sql(table: KeyTable) -> &'static str {
     }
 }
 
-/// How long the database is left to others between two pages.
+/// How long SQLite's lock is left to others between two pages.
 const PAUSE: Duration = Duration::from_millis(2);

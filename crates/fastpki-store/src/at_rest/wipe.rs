@@ -59,7 +59,7 @@ impl Store {
             .await
     }
 
-    /// Overwrites all traces. Nobody else can write meanwhile, and on PostgreSQL nobody read these tables.
+    /// Overwrites all traces. Nobody else can write meanwhile; on PostgreSQL, nobody can read these tables either.
     pub async fn wipe_traces(&self, progress: &Arc<Progress>) -> Result<(), StoreError> {
         progress.begin(Stage::Wiping, 0);
         let wiped = self.db.wipe(&KeyTable::ALL.map(KeyTable::name), "private_key").await;
