@@ -101,6 +101,16 @@ impl From<Ca> for ForeignCa {
     }
 }
 
+/// The body of `PATCH /cas/{id}`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct CaAssignOrganization {
+    /// The organization that the CA is to belong to.
+    pub organization_id: OrganizationId,
+    /// Whether the CAs below it, and certificates that have no organization, go with it; false when not given.
+    #[serde(default)]
+    pub cascade: bool,
+}
+
 /// The body of `POST /cas/`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaCreate {

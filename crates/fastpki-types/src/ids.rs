@@ -26,8 +26,12 @@ ids! {
     CertificateId;
     /// The id of an organization.
     OrganizationId;
+    /// The id of an issuance policy.
+    PolicyId;
     /// The id of a service account.
     ServiceAccountId;
+    /// The id of a service account's token.
+    ServiceAccountTokenId;
     /// The id of a user.
     UserId;
 }

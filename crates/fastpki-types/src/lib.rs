@@ -7,9 +7,11 @@ mod audit;
 mod ca;
 mod certificate;
 mod error;
+mod flags;
 mod ids;
 mod names;
 mod organization;
+mod policy;
 mod secret;
 mod service_account;
 mod timestamp;
@@ -17,17 +19,24 @@ mod token;
 mod user;
 
 pub use audit::{AuditAction, AuditLog};
-pub use ca::{Ca, CaCreate, CaDetail, ChainLink, ForeignCa};
+pub use ca::{Ca, CaAssignOrganization, CaCreate, CaDetail, ChainLink, ForeignCa};
 pub use certificate::{
     Certificate, CertificateCreate, CertificateDetail, CertificateRenew, CertificateRevoke,
     CertificateStatus, CertificateType, CsrSign, SanRequest,
 };
 pub use error::{Location, ValidationProblem};
-pub use ids::{AuditId, CaId, CertificateId, OrganizationId, ServiceAccountId, UserId};
+pub use flags::{Flags, FlagsUpdate};
+pub use ids::{
+    AuditId, CaId, CertificateId, OrganizationId, PolicyId, ServiceAccountId, ServiceAccountTokenId, UserId,
+};
 pub use names::{Named, UnknownName};
-pub use organization::{Organization, OrganizationCreate};
-pub use secret::{Password, PrivateKeyPem};
-pub use service_account::Flags;
+pub use organization::{Organization, OrganizationCreate, OrganizationUpdate};
+pub use policy::{IssuancePolicy, IssuanceRules};
+pub use secret::{Password, PrivateKeyPem, ServiceAccountSecret};
+pub use service_account::{
+    NewServiceAccountToken, ServiceAccount, ServiceAccountCreate, ServiceAccountToken,
+    ServiceAccountTokenCreate, ServiceAccountUpdate,
+};
 pub use timestamp::{BadTimestamp, Timestamp};
 pub use token::{RefreshTokenRequest, Token};
-pub use user::{KeyType, User, UserCreate, UserRole};
+pub use user::{KeyType, User, UserCreate, UserRole, UserUpdate};

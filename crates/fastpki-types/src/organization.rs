@@ -19,6 +19,16 @@ pub struct Organization {
     pub updated_at: Timestamp,
 }
 
+/// The body of `PUT /organizations/{id}`: what is not given stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrganizationUpdate {
+    /// Unique over all organizations, not blank.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+}
+
 /// The body of `POST /organizations/`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrganizationCreate {

@@ -53,4 +53,6 @@ secrets! {
     PrivateKeyPem;
     /// A password as its owner typed it.
     Password;
+    /// A token of a service account: `fpki_sa_<public id>.<secret>`.
+    ServiceAccountSecret;
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Flags, OrganizationId, Password, Timestamp, UserId, names::named};
+use crate::{Flags, FlagsUpdate, OrganizationId, Password, Timestamp, UserId, names::named};
 
 named! {
     /// What a user is to the system.
@@ -70,4 +70,23 @@ pub struct UserCreate {
     /// What the user may do beyond reading.
     #[serde(flatten)]
     pub flags: Flags,
+}
+
+/// The body of `PATCH /users/{id}`: what is not given stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UserUpdate {
+    /// Unique over all users.
+    pub email: Option<String>,
+    /// 8 characters to 72 bytes; all tokens of the user die.
+    pub password: Option<Password>,
+    /// What the user is to the system.
+    pub role: Option<UserRole>,
+    /// Whether the user may sign in; with false all tokens of the user die.
+    pub is_active: Option<bool>,
+    /// The organization the user belongs to.
+    pub organization_id: Option<OrganizationId>,
+    /// What the user may do beyond reading.
+    #[serde(flatten)]
+    pub flags: FlagsUpdate,
 }
