@@ -33,7 +33,7 @@ pub use certificate::Certificate;
 pub use chain::{check_chain, intermediate_path_len};
 pub use constraints::{NameConstraints, Subtree};
 pub use crl::{Crl, CrlBuilder, RevokedEntry, UnsignedCrl, crl_pem};
-pub use csr::Csr;
+pub use csr::{Csr, CsrRequest};
 pub use error::Error;
 pub use issue::{Prepared, Request, Urls};
 pub use key::{PrivateKey, key_fits_certificate};
