@@ -84,7 +84,12 @@ impl From<fastpki_x509::Error> for Error {
             | X509::NameConstraint { .. }
             | X509::UnsupportedConstraint { .. }
             | X509::BadSignature { .. }
-            | X509::UnsupportedSignature { .. } => Self::Invalid(error.to_string()),
+            | X509::UnsupportedSignature { .. }
+            | X509::PasswordNeeded { .. }
+            | X509::WrongPassword { .. }
+            | X509::UnusablePassword { .. }
+            | X509::UnsupportedEncryption { .. }
+            | X509::KeyOfAnother => Self::Invalid(error.to_string()),
             X509::PrivateKey { .. }
             | X509::KeyMismatch
             | X509::IssuerMismatch { .. }

@@ -45,6 +45,37 @@ pub enum Error {
         /// What is wrong; never any part of the key.
         reason: &'static str,
     },
+    /// What should be opened is encrypted, and no password was given.
+    #[error("the {what} is encrypted: give its password")]
+    PasswordNeeded {
+        /// What is encrypted.
+        what: &'static str,
+    },
+    /// The password does not open what it should.
+    #[error("wrong password: it does not open the {what}; if you are sure of it, the {what} is damaged")]
+    WrongPassword {
+        /// What is encrypted.
+        what: &'static str,
+    },
+    /// The password cannot encrypt.
+    #[error("unusable password: {reason}")]
+    UnusablePassword {
+        /// What is wrong, and what would be right.
+        reason: &'static str,
+    },
+    /// What should be opened is encrypted in a way that is not read.
+    #[error("the {what} is encrypted in a way that is not read ({scheme}): {advice}")]
+    UnsupportedEncryption {
+        /// What is encrypted.
+        what: &'static str,
+        /// The name or object identifier of the scheme, with what is unusual about it.
+        scheme: String,
+        /// How to make it readable.
+        advice: &'static str,
+    },
+    /// The private key and the certificate it is handed over with are of two pairs.
+    #[error("the private key does not belong to the certificate")]
+    KeyOfAnother,
     /// The private key does not belong to the certificate it should sign for.
     #[error("the private key does not belong to the issuer's certificate")]
     KeyMismatch,

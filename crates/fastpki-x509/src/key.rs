@@ -82,12 +82,23 @@ impl PrivateKey {
         })
     }
 
+    /// Reads a PKCS#8 key in DER.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
+        Raw::from_der(der).map_err(|_| DAMAGED)?;
+        Self::new(pair_of_pkcs8(der)?)
+    }
+
     /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        let pkcs8 = self.pair.to_pkcs8().expect("aws-lc encodes any key it has loaded");
-        der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &pkcs8)
+        der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &self.to_pkcs8_der())
             .map(Zeroizing::new)
             .expect("no key is too long for PEM")
+    }
+
+    /// The key as PKCS#8, version 1.
+    pub(crate) fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        self.pair.to_pkcs8().expect("aws-lc encodes any key it has loaded")
     }
 
     /// The public half.

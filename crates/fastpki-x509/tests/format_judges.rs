@@ -3,7 +3,11 @@
 
 use std::{path::Path, process::Command};
 
-use fastpki_x509::{Csr, CsrRequest, KeyAlgorithm, Name, PrivateKey, San};
+use fastpki_x509::{
+    Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Request, San, Serial,
+    Validity,
+    pkcs12::{self, Bundle, RANDOMNESS_LEN},
+};
 use tempfile::TempDir;
 
 const ALGORITHMS: [KeyAlgorithm; 4] =
@@ -45,6 +49,71 @@ fn run(dir: &Path, program: &str, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(program).args(arguments).current_dir(dir).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A root, an intermediate and a server's certificate with its key.
+struct Chain {
+    root: Certificate,
+    intermediate: Certificate,
+    leaf: Certificate,
+    key: PrivateKey,
+}
+
+impl Chain {
+    fn new(algorithm: KeyAlgorithm) -> Self {
+        let root_key = PrivateKey::generate(KeyAlgorithm::EcP256).unwrap();
+        let root = request(Profile::Root { path_len: None }, "CN=Root,O=Example", &root_key, 1);
+        let root = root.prepare_self_signed(&root_key).unwrap().sign(&root_key).unwrap();
+        let ca_key = PrivateKey::generate(KeyAlgorithm::EcP384).unwrap();
+        let profile = Profile::Intermediate { path_len: None };
+        let intermediate = request(profile, "CN=Intermediate,O=Example", &ca_key, 2);
+        let intermediate = intermediate.prepare(&root).unwrap().sign(&root_key).unwrap();
+        let key = PrivateKey::generate(algorithm).unwrap();
+        let mut leaf = request(Profile::Server, "CN=www.example.com", &key, 3);
+        leaf.sans = vec![San::parse_dns("www.example.com").unwrap()];
+        let leaf = leaf.prepare(&intermediate).unwrap().sign(&ca_key).unwrap();
+        Self { root, intermediate, leaf, key }
+    }
+
+    fn write_to(&self, bench: &Bench) {
+        bench.write("leaf.pem", self.leaf.to_pem());
+        bench.write("chain.pem", self.intermediate.to_pem() + &self.root.to_pem());
+        bench.write("key.pem", self.key.to_pkcs8_pem().as_bytes());
+    }
+
+    fn seal(&self, password: &str) -> Vec<u8> {
+        let chain = [self.intermediate.clone(), self.root.clone()];
+        let bundle = Bundle {
+            certificate: &self.leaf,
+            key: &self.key,
+            chain: &chain,
+            friendly_name: Some("www.example.com"),
+        };
+        pkcs12::seal(&bundle, password, &[7; RANDOMNESS_LEN]).unwrap()
+    }
+
+    fn is_in(&self, file: &[u8], password: &str) {
+        let (key, certificate, chain) = pkcs12::open(file, password).unwrap().identity().unwrap();
+        assert_eq!(*key.to_pkcs8_pem(), *self.key.to_pkcs8_pem());
+        assert_eq!(certificate.der(), self.leaf.der());
+        let chain: Vec<_> = chain.iter().map(Certificate::der).collect();
+        assert_eq!(chain, [self.intermediate.der(), self.root.der()]);
+        assert!(matches!(pkcs12::open(file, "other"), Err(Error::WrongPassword { .. })));
+    }
+}
+
+fn request(profile: Profile, subject: &str, key: &PrivateKey, serial: u8) -> Request {
+    let mut bytes = [0x5a; 20];
+    bytes[19] = serial;
+    Request {
+        profile,
+        subject: Name::parse(subject).unwrap(),
+        sans: Vec::new(),
+        public_key: key.public_key().clone(),
+        serial: Serial::from_random(bytes),
+        validity: Validity::from("2026-03-01T10:00:00Z".parse().unwrap(), 36500).unwrap(),
+        urls: None,
+    }
 }
 
 fn contains_all(text: &str, expected: &[&str]) {
@@ -110,4 +179,138 @@ fn request_without_subject_has_critical_names_and_one_without_names_no_extension
     bench.accepts("openssl", "req -in new.csr -outform DER -out new.der");
     bench.accepts("openssl", "req -inform DER -in new.der -out again.csr");
     assert_eq!(Csr::from_pem(&bench.read("again.csr")).unwrap().der(), csr.der());
+}
+
+#[test]
+fn sealed_keys_are_opened_by_openssl_gnutls_and_python() {
+    for algorithm in ALGORITHMS {
+        let (bench, chain) = (Bench::new(), Chain::new(algorithm));
+        bench.write("new.p12", chain.seal("sésame"));
+        let text = bench.accepts("openssl", "pkcs12 -in new.p12 -passin pass:sésame -info -noenc");
+        contains_all(
+            &text,
+            &[
+                "MAC: sha256, Iteration 600000",
+                "PKCS7 Encrypted data: PBES2, PBKDF2, AES-256-CBC, Iteration 600000, PRF hmacWithSHA256",
+                "Shrouded Keybag: PBES2, PBKDF2, AES-256-CBC, Iteration 600000, PRF hmacWithSHA256",
+                "friendlyName: www.example.com",
+                chain.key.to_pkcs8_pem().as_str(),
+                &chain.leaf.to_pem(),
+                &chain.root.to_pem(),
+            ],
+        );
+        let (accepted, _) =
+            run(bench.0.path(), "openssl", &["pkcs12", "-in", "new.p12", "-passin", "pass:other", "-noout"]);
+        assert!(!accepted);
+
+        let text = bench.accepts("certtool", "--p12-info --infile new.p12 --inder --password sésame");
+        contains_all(&text, &["Friendly name: www.example.com", &chain.leaf.to_pem()]);
+
+        bench.write("leaf.pem", chain.leaf.to_pem());
+        let text = bench.python(
+            "from cryptography import x509\n\
+             from cryptography.hazmat.primitives.serialization import pkcs12\n\
+             it = pkcs12.load_pkcs12(open('new.p12', 'rb').read(), 'sésame'.encode())\n\
+             assert it.cert.certificate == x509.load_pem_x509_certificate(open('leaf.pem', 'rb').read())\n\
+             assert it.key.public_key() == it.cert.certificate.public_key()\n\
+             print(it.cert.friendly_name, [a.certificate.subject.rfc4514_string() for a in it.additional_certs])",
+        );
+        let expected = "b'www.example.com' ['O=Example,CN=Intermediate', 'O=Example,CN=Root']";
+        contains_all(&text, &[expected]);
+    }
+}
+
+#[test]
+fn sealed_keys_are_opened_by_java() {
+    if !has_keytool() {
+        return;
+    }
+    for algorithm in ALGORITHMS {
+        let (bench, chain) = (Bench::new(), Chain::new(algorithm));
+        bench.write("new.p12", chain.seal("changeit"));
+        let text =
+            bench.accepts("keytool", "-list -v -storetype PKCS12 -keystore new.p12 -storepass changeit");
+        contains_all(
+            &text,
+            &[
+                "Alias name: www.example.com",
+                "Entry type: PrivateKeyEntry",
+                "Certificate chain length: 3",
+                "Owner: CN=www.example.com",
+            ],
+        );
+        // What Java writes of it, with the key decrypted and encrypted by Java.
+        bench.accepts(
+            "keytool",
+            "-importkeystore -noprompt -srckeystore new.p12 -srcstoretype PKCS12 -srcstorepass changeit \
+             -destkeystore java.p12 -deststoretype PKCS12 -deststorepass sesame7",
+        );
+        chain.is_in(&std::fs::read(bench.0.path().join("java.p12")).unwrap(), "sesame7");
+    }
+}
+
+fn has_keytool() -> bool {
+    let found = Command::new("keytool").arg("-help").output().is_ok();
+    if !found {
+        eprintln!(
+            "SKIPPED: there is no keytool here, so nothing is known about Java; install a JDK to test it"
+        );
+    }
+    found
+}
+
+#[test]
+fn files_of_openssl_are_opened() {
+    for algorithm in [KeyAlgorithm::Rsa { bits: 2048 }, KeyAlgorithm::EcP256] {
+        let (bench, chain) = (Bench::new(), Chain::new(algorithm));
+        chain.write_to(&bench);
+        for options in [
+            "",
+            " -macalg sha512 -iter 5000",
+            " -macalg sha1 -keypbe aes-128-cbc -certpbe aes-192-cbc",
+            " -keypbe des-ede3-cbc -certpbe NONE",
+            // As OpenSSL 1 wrote them: RC2 of 40 bits, triple DES, SHA-1.
+            " -legacy",
+            " -legacy -certpbe PBE-SHA1-RC2-128",
+            " -legacy -descert -nomac",
+            " -keypbe NONE -certpbe NONE",
+        ] {
+            let export =
+                "pkcs12 -export -in leaf.pem -inkey key.pem -certfile chain.pem -name www -out old.p12";
+            bench.accepts("openssl", &format!("{export} -passout pass:sésame{options}"));
+            chain.is_in(&std::fs::read(bench.0.path().join("old.p12")).unwrap(), "sésame");
+        }
+    }
+}
+
+#[test]
+fn file_without_password_is_opened_with_the_empty_one() {
+    let (bench, chain) = (Bench::new(), Chain::new(KeyAlgorithm::EcP256));
+    chain.write_to(&bench);
+    let export = "pkcs12 -export -in leaf.pem -inkey key.pem -certfile chain.pem -passout pass: -out old.p12";
+    bench.accepts("openssl", export);
+    chain.is_in(&std::fs::read(bench.0.path().join("old.p12")).unwrap(), "");
+}
+
+#[test]
+fn files_of_python_are_opened() {
+    let (bench, chain) = (Bench::new(), Chain::new(KeyAlgorithm::Ed25519));
+    chain.write_to(&bench);
+    for encryption in ["BestAvailableEncryption(b'changeit')", "NoEncryption()"] {
+        bench.python(&format!(
+            "from cryptography import x509\n\
+             from cryptography.hazmat.primitives.serialization import *\n\
+             from cryptography.hazmat.primitives.serialization import pkcs12\n\
+             read = lambda name: open(name, 'rb').read()\n\
+             key = load_pem_private_key(read('key.pem'), None)\n\
+             leaf = x509.load_pem_x509_certificate(read('leaf.pem'))\n\
+             chain = x509.load_pem_x509_certificates(read('chain.pem'))\n\
+             file = pkcs12.serialize_key_and_certificates(b'www', key, leaf, chain, {encryption})\n\
+             open('python.p12', 'wb').write(file)",
+        ));
+        let password = if encryption.starts_with("No") { "" } else { "changeit" };
+        let opened = pkcs12::open(&std::fs::read(bench.0.path().join("python.p12")).unwrap(), password);
+        let (key, ..) = opened.unwrap().identity().unwrap();
+        assert_eq!(*key.to_pkcs8_pem(), *chain.key.to_pkcs8_pem());
+    }
 }
