@@ -30,6 +30,8 @@ use crate::{
     public_key::{RsaPublicKey, named_curve},
 };
 
+mod foreign;
+
 /// A private key: signs certificates and lists through [`Prepared`](crate::Prepared) and
 /// [`UnsignedCrl`](crate::UnsignedCrl), and nothing else.
 ///
@@ -72,21 +74,25 @@ impl PrivateKey {
     /// Reads a PKCS#8, PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`) key; text around it is ignored.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
         let (kind, der) = decode_pem(pem)?;
-        Self::new(match kind {
-            PemKind::Pkcs8 => pair_of_pkcs8(&der)?,
-            PemKind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(|_| DAMAGED)?)),
-            PemKind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
-                .into_iter()
-                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, &der).ok()?).ok())
-                .ok_or(DAMAGED)?,
-        })
+        Self::from_der_of(kind, &der)
     }
 
     /// Reads a PKCS#8 key in DER.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        Self::from_der_of(Kind::Pkcs8, der)
+    }
+
+    fn from_der_of(kind: Kind, der: &[u8]) -> Result<Self, Error> {
         // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
         Raw::from_der(der).map_err(|_| DAMAGED)?;
-        Self::new(pair_of_pkcs8(der)?)
+        Self::new(match kind {
+            Kind::Pkcs8 => pair_of_pkcs8(der)?,
+            Kind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(|_| DAMAGED)?)),
+            Kind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
+                .into_iter()
+                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, der).ok()?).ok())
+                .ok_or(DAMAGED)?,
+        })
     }
 
     /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
@@ -284,22 +290,21 @@ fn skip_rest<'a>(reader: &mut impl Reader<'a>) -> der::Result<()> {
     reader.read_slice(rest).map(|_| ())
 }
 
-enum PemKind {
+/// The formats of keys that are not encrypted.
+#[derive(Clone, Copy)]
+enum Kind {
     Pkcs8,
     Pkcs1,
     Sec1,
 }
 
 /// The first private key block, decoded in constant time into memory that is wiped.
-fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
-    let (kind, block) = [
-        (PemKind::Pkcs8, "PRIVATE KEY"),
-        (PemKind::Pkcs1, "RSA PRIVATE KEY"),
-        (PemKind::Sec1, "EC PRIVATE KEY"),
-    ]
-    .into_iter()
-    .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
-    .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
+fn decode_pem(pem: &str) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
+    let (kind, block) =
+        [(Kind::Pkcs8, "PRIVATE KEY"), (Kind::Pkcs1, "RSA PRIVATE KEY"), (Kind::Sec1, "EC PRIVATE KEY")]
+            .into_iter()
+            .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
+            .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
 
     if block.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Error::PrivateKey { reason: ENCRYPTED });
@@ -309,8 +314,6 @@ fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
     // Room for all of it: growing would leave an unwiped copy behind.
     let mut der = Zeroizing::new(Vec::with_capacity(block.len()));
     decoder.decode_to_end(&mut der).map_err(damaged)?;
-    // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
-    Raw::from_der(&der).map_err(|_| DAMAGED)?;
     Ok((kind, der))
 }
 

@@ -314,3 +314,58 @@ fn files_of_python_are_opened() {
         assert_eq!(*key.to_pkcs8_pem(), *chain.key.to_pkcs8_pem());
     }
 }
+
+#[test]
+fn keys_that_openssl_encrypted_are_read() {
+    for algorithm in ALGORITHMS {
+        let (bench, key) = (Bench::new(), PrivateKey::generate(algorithm).unwrap());
+        bench.write("key.pem", key.to_pkcs8_pem().as_bytes());
+        let mut commands = vec![
+            // What Easy-RSA does.
+            "pkey -in key.pem -aes256 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v2 aes-128-cbc -v2prf hmacWithSHA512 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v2 des3 -v2prf hmacWithSHA1 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v1 PBE-SHA1-3DES -passout pass:sésame -out new.pem",
+        ];
+        if algorithm != KeyAlgorithm::Ed25519 {
+            commands.extend([
+                "pkey -in key.pem -traditional -aes256 -passout pass:sésame -out new.pem",
+                "pkey -in key.pem -traditional -aes192 -passout pass:sésame -out new.pem",
+                "pkey -in key.pem -traditional -des3 -passout pass:sésame -out new.pem",
+            ]);
+        }
+        for command in commands {
+            bench.accepts("openssl", command);
+            let pem = bench.read("new.pem");
+            let read = PrivateKey::from_any_pem(&pem, Some("sésame")).unwrap();
+            assert_eq!(*read.to_pkcs8_pem(), *key.to_pkcs8_pem(), "{command}");
+            assert!(matches!(PrivateKey::from_any_pem(&pem, None), Err(Error::PasswordNeeded { .. })));
+            assert!(matches!(PrivateKey::from_any_pem(&pem, Some("x")), Err(Error::WrongPassword { .. })));
+        }
+        bench.accepts("openssl", "pkcs8 -topk8 -in key.pem -outform DER -passout pass:x -out new.der");
+        let der = std::fs::read(bench.0.path().join("new.der")).unwrap();
+        assert_eq!(PrivateKey::from_any_der(&der, Some("x")).unwrap().public_key(), key.public_key());
+
+        bench.accepts("openssl", "pkcs8 -topk8 -in key.pem -scrypt -passout pass:x -out new.pem");
+        let refused = PrivateKey::from_any_pem(&bench.read("new.pem"), Some("x")).unwrap_err().to_string();
+        contains_all(&refused, &["scrypt", "OpenSSL 3, which uses PBKDF2 and AES"]);
+    }
+}
+
+#[test]
+fn keys_that_gnutls_and_python_encrypted_are_read() {
+    let (bench, key) = (Bench::new(), PrivateKey::generate(KeyAlgorithm::EcP384).unwrap());
+    bench.write("key.pem", key.to_pkcs8_pem().as_bytes());
+    bench.accepts("certtool", "--to-p8 --load-privkey key.pem --password sésame --outfile gnutls.pem");
+    bench.python(
+        "from cryptography.hazmat.primitives.serialization import *\n\
+         key = load_pem_private_key(open('key.pem', 'rb').read(), None)\n\
+         encryption = BestAvailableEncryption('sésame'.encode())\n\
+         for name, format in [('p8.pem', PrivateFormat.PKCS8), ('old.pem', PrivateFormat.TraditionalOpenSSL)]:\n\
+         \x20   open(name, 'wb').write(key.private_bytes(Encoding.PEM, format, encryption))",
+    );
+    for name in ["gnutls.pem", "p8.pem", "old.pem"] {
+        let read = PrivateKey::from_any_pem(&bench.read(name), Some("sésame")).unwrap();
+        assert_eq!(read.public_key(), key.public_key());
+    }
+}
