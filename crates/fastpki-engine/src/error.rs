@@ -85,6 +85,7 @@ impl From<fastpki_x509::Error> for Error {
             | X509::UnsupportedConstraint { .. }
             | X509::BadSignature { .. }
             | X509::UnsupportedSignature { .. }
+            | X509::ListIssuerMismatch { .. }
             | X509::PasswordNeeded { .. }
             | X509::WrongPassword { .. }
             | X509::UnusablePassword { .. }

@@ -167,6 +167,12 @@ pub enum Error {
         /// The field that differs.
         field: &'static str,
     },
+    /// The issuer name, or the authority key identifier, of a revocation list is not the issuer's.
+    #[error("the revocation list does not name this issuer: its {field} differs")]
+    ListIssuerMismatch {
+        /// The field that differs.
+        field: &'static str,
+    },
     /// The signature does not verify.
     #[error("the signature of the {what} does not verify")]
     BadSignature {

@@ -34,7 +34,7 @@ mod validity;
 pub use certificate::Certificate;
 pub use chain::{check_chain, intermediate_path_len};
 pub use constraints::{NameConstraints, Subtree};
-pub use crl::{Crl, CrlBuilder, RevokedEntry, UnsignedCrl, crl_pem};
+pub use crl::{Crl, CrlBuilder, ListedRevocation, RevocationList, RevokedEntry, UnsignedCrl, crl_pem};
 pub use csr::{Csr, CsrRequest};
 pub use error::Error;
 pub use issue::{Prepared, Request, Urls};

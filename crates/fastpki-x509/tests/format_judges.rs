@@ -4,8 +4,8 @@
 use std::{path::Path, process::Command};
 
 use fastpki_x509::{
-    Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Request, San, Serial,
-    Validity,
+    Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Reason, Request,
+    RevocationList, San, Serial, Validity,
     pkcs12::{self, Bundle, RANDOMNESS_LEN},
 };
 use tempfile::TempDir;
@@ -368,4 +368,43 @@ fn keys_that_gnutls_and_python_encrypted_are_read() {
         let read = PrivateKey::from_any_pem(&bench.read(name), Some("sésame")).unwrap();
         assert_eq!(read.public_key(), key.public_key());
     }
+}
+
+#[test]
+fn lists_of_openssl_are_read() {
+    let (bench, chain) = (Bench::new(), Chain::new(KeyAlgorithm::EcP256));
+    let key = PrivateKey::generate(KeyAlgorithm::Rsa { bits: 2048 }).unwrap();
+    let ca = request(Profile::Root { path_len: None }, "CN=Old,O=Example", &key, 9);
+    let ca = ca.prepare_self_signed(&key).unwrap().sign(&key).unwrap();
+    bench.write("ca.pem", ca.to_pem());
+    bench.write("ca.key", key.to_pkcs8_pem().as_bytes());
+    bench.write("crlnumber", "1F\n");
+    bench.write(
+        "index.txt",
+        "V\t301231235959Z\t\t01\tunknown\t/CN=a\n\
+         R\t301231235959Z\t260301100000Z,keyCompromise\t02\tunknown\t/CN=b\n\
+         R\t301231235959Z\t260302100000Z\tFF00\tunknown\t/CN=c\n\
+         R\t301231235959Z\t260303100000Z,cessationOfOperation\t04\tunknown\t/CN=d\n",
+    );
+    bench.write("empty", "");
+    bench.write(
+        "ca.cnf",
+        "[ca]\ndefault_ca = it\n[it]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha384\n\
+         default_crl_days = 30\ncrl_extensions = ext\n[ext]\nauthorityKeyIdentifier = keyid\n",
+    );
+    bench.accepts("openssl", "ca -gencrl -config ca.cnf -cert ca.pem -keyfile ca.key -out list.crl");
+    let list = RevocationList::from_pem(&bench.read("list.crl")).unwrap();
+    list.is_issued_by(&ca).unwrap();
+    assert!(list.is_issued_by(&chain.root).is_err());
+    assert_eq!(list.number(), Some(0x1f));
+    let entries: Vec<_> = list.entries().iter().map(|it| (it.serial_text(), it.reason())).collect();
+    assert_eq!(
+        entries,
+        [
+            ("2".to_owned(), Reason::KeyCompromise),
+            ("4".to_owned(), Reason::CessationOfOperation),
+            ("ff00".to_owned(), Reason::Unspecified),
+        ],
+    );
+    assert_eq!(list.entries()[0].revoked_at, "2026-03-01T10:00:00Z".parse().unwrap());
 }
