@@ -68,6 +68,7 @@ impl From<fastpki_x509::Error> for Error {
             X509::Pem { .. }
             | X509::Malformed { .. }
             | X509::TooLarge { .. }
+            | X509::TooMany { .. }
             | X509::WeakKey { .. }
             | X509::UnsupportedKey { .. }
             | X509::Name { .. }

@@ -27,6 +27,14 @@ pub enum Error {
         /// The most it may have, in bytes.
         limit: usize,
     },
+    /// There is more of something than anything legitimate has.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most there may be.
+        limit: usize,
+    },
     /// The public key is of a known kind but too weak or malformed to certify.
     #[error("weak public key: {reason}")]
     WeakKey {

@@ -32,6 +32,8 @@ use crate::{
 
 mod foreign;
 
+pub(crate) use foreign::{DerKind, Opened};
+
 /// A private key: signs certificates and lists through [`Prepared`](crate::Prepared) and
 /// [`UnsignedCrl`](crate::UnsignedCrl), and nothing else.
 ///
@@ -194,29 +196,39 @@ fn pkcs8_fits(der: &[u8], certified: &[u8]) -> Option<bool> {
     let (algorithm, key) = pkcs8_parts(der).ok()?;
     let certified = SubjectPublicKeyInfoRef::from_der(certified).ok()?;
     let bits = certified.subject_public_key.as_bytes()?;
-    let mut reader = SliceReader::new(key).ok()?;
     match algorithm.oid {
         RSA_ENCRYPTION => {
-            let public = reader.sequence(|rsa| {
-                rsa.decode::<u8>()?;
-                let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
-                skip_rest(rsa)?;
-                Ok::<_, der::Error>(public)
-            });
-            Some(certified.algorithm.oid == RSA_ENCRYPTION && encode(&public.ok()?).ok()? == bits)
+            Some(certified.algorithm.oid == RSA_ENCRYPTION && encode(&rsa_public(key)?).ok()? == bits)
         }
-        ID_EC_PUBLIC_KEY => {
-            let public = reader.sequence(|ec| {
-                ec.decode::<u8>()?;
-                ec.decode::<&OctetStringRef>()?;
-                ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
-                ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))
-            });
-            let point = public.ok()??.value.as_bytes()?;
-            Some(certified.algorithm == algorithm && point == bits)
-        }
+        ID_EC_PUBLIC_KEY => Some(certified.algorithm == algorithm && sec1_public(key)?.1 == bits),
         _ => None,
     }
+}
+
+/// The public half of a PKCS#1 key.
+fn rsa_public(pkcs1: &[u8]) -> Option<RsaPublicKey<'_>> {
+    let public = SliceReader::new(pkcs1).ok()?.sequence(|rsa| {
+        rsa.decode::<u8>()?;
+        let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
+        skip_rest(rsa)?;
+        Ok::<_, der::Error>(public)
+    });
+    public.ok()
+}
+
+/// The curve of a SEC1 key, where it is named there, and its point.
+fn sec1_public(sec1: &[u8]) -> Option<(Option<ObjectIdentifier>, &[u8])> {
+    let public = SliceReader::new(sec1).ok()?.sequence(|ec| {
+        ec.decode::<u8>()?;
+        ec.decode::<&OctetStringRef>()?;
+        let curve = ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
+        Ok::<_, der::Error>((
+            curve,
+            ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))?,
+        ))
+    });
+    let (curve, point) = public.ok()?;
+    Some((curve, point?.value.as_bytes()?))
 }
 
 /// The SubjectPublicKeyInfo of a certificate, without reading the rest of it.
@@ -292,7 +304,7 @@ fn skip_rest<'a>(reader: &mut impl Reader<'a>) -> der::Result<()> {
 
 /// The formats of keys that are not encrypted.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Pkcs8,
     Pkcs1,
     Sec1,

@@ -6,6 +6,7 @@ use std::{path::Path, process::Command};
 use fastpki_x509::{
     Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Reason, Request,
     RevocationList, San, Serial, Validity,
+    inspect::{Kind, Verdict, fits, inspect},
     pkcs12::{self, Bundle, RANDOMNESS_LEN},
 };
 use tempfile::TempDir;
@@ -407,4 +408,40 @@ fn lists_of_openssl_are_read() {
         ],
     );
     assert_eq!(list.entries()[0].revoked_at, "2026-03-01T10:00:00Z".parse().unwrap());
+}
+
+#[test]
+fn old_certificates_of_openssl_are_described_with_their_faults() {
+    let bench = Bench::new();
+    let now = "2040-01-01T00:00:00Z".parse().unwrap();
+    for (options, expected) in [
+        ("-newkey rsa:1024 -sha1", "an RSA key must have 2048 to 8192 bits, this one has 1024"),
+        ("-newkey rsa:2048 -set_serial 0", "its serial number is zero"),
+        ("-newkey rsa:2048 -set_serial -5", "its serial number is negative"),
+        ("-newkey ed448", "would not be certified here"),
+        ("-newkey rsa:2048 -days 1", "it expired on"),
+        (
+            "-newkey rsa:2048 -addext extendedKeyUsage=serverAuth -extensions none",
+            "no DNS name or IP address",
+        ),
+        ("-newkey rsa:2048 -addext 1.2.3.4=critical,DER:0500", "the critical extension 1.2.3.4"),
+        (
+            "-newkey rsa:2048 -addext basicConstraints=CA:TRUE -extensions none",
+            "basic constraints are not critical",
+        ),
+    ] {
+        bench.write("none.cnf", "[req]\ndistinguished_name = dn\n[dn]\n[none]\n");
+        let new = "req -x509 -config none.cnf -nodes -keyout old.key -out old.pem -subj /CN=old -days 9000";
+        bench.accepts("openssl", &format!("{new} {options}"));
+        let pem = bench.read("old.pem") + &bench.read("old.key");
+        let objects = inspect(pem.as_bytes(), None, now).unwrap();
+        assert_eq!(objects[0].kind, Kind::Certificate);
+        let warned = objects[0].warnings.iter().any(|it| it.contains(expected));
+        assert!(warned, "{options}: {:?}", objects[0]);
+        let text = bench.accepts("openssl", "x509 -in old.pem -noout -fingerprint -sha256");
+        contains_all(&text, &[objects[0].field("SHA-256 fingerprint").unwrap()]);
+        if !options.contains("ed448") {
+            assert!(fits(&objects).iter().any(|it| it.verdict == Verdict::Fits), "{objects:?}");
+        }
+    }
 }

@@ -178,6 +178,11 @@ impl ListedRevocation {
         self.reason_code == Some(REMOVE_FROM_CRL)
     }
 
+    /// Whether it is about the certificate whose serial number has this content.
+    pub(crate) fn is_of(&self, serial: &[u8]) -> bool {
+        *self.serial == *serial
+    }
+
     /// `None` where the number is negative.
     fn magnitude(&self) -> Option<&[u8]> {
         match &*self.serial {

@@ -1,11 +1,19 @@
 //! Private keys as other programs leave them, under passphrases too.
 
-use der::{Decode, Reader, SliceReader, asn1::OctetStringRef};
+use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, RSA_ENCRYPTION};
+use der::{
+    Decode, Reader, SliceReader,
+    asn1::{AnyRef, BitStringRef, OctetStringRef},
+};
+use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use zeroize::Zeroizing;
 
-use super::{DAMAGED, Kind, PrivateKey, block, pkcs8_parts, skip_rest};
+use super::{
+    DAMAGED, Kind, PrivateKey, RSA, block, decode_pem, pkcs8_parts, rsa_public, sec1_public, skip_rest,
+};
 use crate::{
     Error,
-    asn1::Raw,
+    asn1::{Raw, encode},
     encryption::{self, Encrypted},
     pem,
 };
@@ -18,14 +26,31 @@ impl PrivateKey {
     /// there, the error is [`Error::PasswordNeeded`]; where it is wrong, [`Error::WrongPassword`]. One that is not
     /// needed is ignored.
     pub fn from_any_pem(text: &str, passphrase: Option<&str>) -> Result<Self, Error> {
+        Opened::from_pem(text, passphrase)?.load()
+    }
+
+    /// Reads a private key in DER: PKCS#8, encrypted or not, PKCS#1 or SEC1. The errors are those of
+    /// [`PrivateKey::from_any_pem`].
+    pub fn from_any_der(der: &[u8], passphrase: Option<&str>) -> Result<Self, Error> {
+        Opened::from_der(der, passphrase)?.load()
+    }
+}
+
+/// A private key that was decrypted, if it had to be, and is not loaded.
+pub(crate) struct Opened {
+    kind: Kind,
+    der: Zeroizing<Vec<u8>>,
+}
+
+impl Opened {
+    pub(crate) fn from_pem(text: &str, passphrase: Option<&str>) -> Result<Self, Error> {
         if text.len() > MAX_LEN {
             return Err(Error::TooLarge { what: KEY, limit: MAX_LEN });
         }
         let (label, block) = first_block(text).ok_or(Error::PrivateKey { reason: NONE })?;
         match label {
             "ENCRYPTED PRIVATE KEY" => {
-                let der = pem::decode(block, &["ENCRYPTED PRIVATE KEY"])?;
-                Self::from_encrypted_der(&der, passphrase)
+                Self::from_encrypted_der(&pem::decode(block, &["ENCRYPTED PRIVATE KEY"])?, passphrase)
             }
             "RSA PRIVATE KEY" if block.contains(TRADITIONAL) => {
                 Self::from_traditional(Kind::Pkcs1, block, passphrase)
@@ -35,18 +60,16 @@ impl PrivateKey {
             }
             "OPENSSH PRIVATE KEY" => Err(Error::PrivateKey { reason: OPENSSH }),
             "DSA PRIVATE KEY" => Err(Error::PrivateKey { reason: DSA }),
-            _ => Self::from_pem(block),
+            _ => decode_pem(block).map(|(kind, der)| Self { kind, der }),
         }
     }
 
-    /// Reads a private key in DER: PKCS#8, encrypted or not, PKCS#1 or SEC1. The errors are those of
-    /// [`PrivateKey::from_any_pem`].
-    pub fn from_any_der(der: &[u8], passphrase: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn from_der(der: &[u8], passphrase: Option<&str>) -> Result<Self, Error> {
         if der.len() > MAX_LEN {
             return Err(Error::TooLarge { what: KEY, limit: MAX_LEN });
         }
         match DerKind::of(der) {
-            Some(DerKind::Plain(kind)) => Self::from_der_of(kind, der),
+            Some(DerKind::Plain(kind)) => Ok(Self { kind, der: Zeroizing::new(der.to_vec()) }),
             Some(DerKind::Encrypted) => Self::from_encrypted_der(der, passphrase),
             None => Err(DAMAGED),
         }
@@ -55,10 +78,10 @@ impl PrivateKey {
     fn from_encrypted_der(der: &[u8], passphrase: Option<&str>) -> Result<Self, Error> {
         let encrypted = Encrypted::from_der(der).map_err(|_| DAMAGED)?;
         let passphrase = passphrase.ok_or(Error::PasswordNeeded { what: KEY })?;
-        let pkcs8 = encryption::decrypt(&encrypted, passphrase, KEY)?;
+        let der = encryption::decrypt(&encrypted, passphrase, KEY)?;
         // A wrong passphrase may leave the padding right, but no PKCS#8.
-        pkcs8_parts(&pkcs8).map_err(|_| Error::WrongPassword { what: KEY })?;
-        Self::from_pkcs8_der(&pkcs8)
+        pkcs8_parts(&der).map_err(|_| Error::WrongPassword { what: KEY })?;
+        Ok(Self { kind: Kind::Pkcs8, der })
     }
 
     fn from_traditional(kind: Kind, block: &str, passphrase: Option<&str>) -> Result<Self, Error> {
@@ -66,8 +89,52 @@ impl PrivateKey {
         let passphrase = passphrase.ok_or(Error::PasswordNeeded { what: KEY })?;
         let der = encryption::decrypt_traditional(cipher, &iv, &data, passphrase, KEY)?;
         Raw::from_der(&der).map_err(|_| Error::WrongPassword { what: KEY })?;
-        Self::from_der_of(kind, &der)
+        Ok(Self { kind, der })
     }
+
+    pub(crate) fn load(&self) -> Result<PrivateKey, Error> {
+        PrivateKey::from_der_of(self.kind, &self.der)
+    }
+
+    /// The SubjectPublicKeyInfo that the key tells, though it may be one that is not loaded.
+    pub(crate) fn public_half(&self) -> Option<Vec<u8>> {
+        if let Ok(key) = self.load() {
+            return Some(key.public_key().spki_der().to_vec());
+        }
+        match self.kind {
+            Kind::Pkcs1 => rsa_spki(&self.der),
+            Kind::Sec1 => ec_spki(None, &self.der),
+            Kind::Pkcs8 => {
+                let (algorithm, key) = pkcs8_parts(&self.der).ok()?;
+                match algorithm.oid {
+                    RSA_ENCRYPTION => rsa_spki(key),
+                    ID_EC_PUBLIC_KEY => ec_spki(Some(algorithm), key),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+fn rsa_spki(pkcs1: &[u8]) -> Option<Vec<u8>> {
+    spki(RSA, &encode(&rsa_public(pkcs1)?).ok()?)
+}
+
+fn ec_spki(algorithm: Option<AlgorithmIdentifierRef<'_>>, sec1: &[u8]) -> Option<Vec<u8>> {
+    let (curve, point) = sec1_public(sec1)?;
+    match (algorithm, curve) {
+        (Some(algorithm), _) => spki(algorithm, point),
+        (None, Some(curve)) => {
+            let parameters = Some(AnyRef::from(&curve));
+            spki(AlgorithmIdentifierRef { oid: ID_EC_PUBLIC_KEY, parameters }, point)
+        }
+        (None, None) => None,
+    }
+}
+
+fn spki(algorithm: AlgorithmIdentifierRef<'_>, bits: &[u8]) -> Option<Vec<u8>> {
+    let subject_public_key = BitStringRef::from_bytes(bits).ok()?;
+    encode(&SubjectPublicKeyInfoRef { algorithm, subject_public_key }).ok()
 }
 
 /// What a DER of a private key is.
