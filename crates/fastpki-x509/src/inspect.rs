@@ -24,6 +24,7 @@ mod warnings;
 mod words;
 
 pub use fits::{Fit, Verdict, fits};
+pub(crate) use words::purpose;
 
 /// Something that was found in a file, described.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ mod crl;
 mod csr;
 mod encryption;
 mod error;
+pub mod import;
 pub mod inspect;
 mod issue;
 mod key;
