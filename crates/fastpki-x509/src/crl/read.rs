@@ -179,9 +179,9 @@ impl ListedRevocation {
         self.reason_code == Some(REMOVE_FROM_CRL)
     }
 
-    /// Whether it is about the certificate whose serial number has this content.
-    pub(crate) fn is_of(&self, serial: &[u8]) -> bool {
-        *self.serial == *serial
+    /// The content of the INTEGER.
+    pub(crate) fn serial_content(&self) -> &[u8] {
+        &self.serial
     }
 
     /// `None` where the number is negative.
