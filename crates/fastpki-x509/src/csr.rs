@@ -11,9 +11,14 @@ use crate::{
     pem, san, signature,
 };
 
+mod request;
+
+pub use request::CsrRequest;
+
 /// A certification request (PKCS#10) whose signature was verified with the key it asks for.
 #[derive(Clone, Debug)]
 pub struct Csr {
+    der: Vec<u8>,
     subject: Name,
     public_key: PublicKey,
     sans: Option<Vec<u8>>,
@@ -28,17 +33,31 @@ impl Csr {
         if pem.len() > MAX_LEN {
             return Err(Error::TooLarge { what: "certification request", limit: MAX_LEN });
         }
-        Self::from_der(&pem::decode(pem, &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"])?)
+        Self::from_der(&pem::decode(pem, &[LABEL, "NEW CERTIFICATE REQUEST"])?)
     }
 
-    fn from_der(der: &[u8]) -> Result<Self, Error> {
+    /// Reads and verifies a request in DER, by the same rules.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        if der.len() > MAX_LEN {
+            return Err(Error::TooLarge { what: "certification request", limit: MAX_LEN });
+        }
         let signed: Signed<'_> = decode(der, "certification request")?;
         let info = Info::from_der(signed.body.0).map_err(|_| MALFORMED)?;
         let public_key = PublicKey::from_spki_der(info.spki.0)?;
         signature::verify(&signed, &public_key, "certification request")?;
         let subject = Name::from_der(info.subject.0)?;
         subject.check()?;
-        Ok(Self { subject, public_key, sans: requested_sans(info.attributes)? })
+        Ok(Self { der: der.to_vec(), subject, public_key, sans: requested_sans(info.attributes)? })
+    }
+
+    /// The request in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The request in PEM, with a trailing newline.
+    pub fn to_pem(&self) -> String {
+        pem::encode(LABEL, &self.der)
     }
 
     /// The subject asked for, which may be empty.
@@ -58,15 +77,15 @@ impl Csr {
 }
 
 /// CertificationRequestInfo of [RFC 2986 §4.1](https://www.rfc-editor.org/rfc/rfc2986#section-4.1).
-struct Info<'a> {
-    subject: Raw<'a>,
-    spki: Raw<'a>,
+pub(crate) struct Info<'a> {
+    pub(crate) subject: Raw<'a>,
+    pub(crate) spki: Raw<'a>,
     /// Content of the `[0]`; empty where it is left out, as some clients do.
-    attributes: &'a [u8],
+    pub(crate) attributes: &'a [u8],
 }
 
 impl<'a> Info<'a> {
-    fn from_der(der: &'a [u8]) -> der::Result<Self> {
+    pub(crate) fn from_der(der: &'a [u8]) -> der::Result<Self> {
         SliceReader::new(der)?.sequence(|info| {
             if info.decode::<u8>()? != VERSION_1 {
                 return Err(Tag::Integer.value_error().into());
@@ -85,7 +104,7 @@ fn attributes(any: AnyRef<'_>) -> der::Result<&[u8]> {
 }
 
 /// The value of the subjectAltName in an extensionRequest attribute.
-fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let mut found = None;
     for extension in requested_extensions(attributes).map_err(|_| MALFORMED)? {
         if extension.id == SubjectAltName::OID && found.replace(extension.value.as_bytes().to_vec()).is_some()
@@ -119,6 +138,7 @@ struct Attribute<'a> {
 
 /// szOID_CERT_EXTENSIONS: what Windows had before it knew the attribute of PKCS#9.
 const MICROSOFT_EXTENSION_REQ: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.1.14");
+const LABEL: &str = "CERTIFICATE REQUEST";
 const VERSION_1: u8 = 0;
 const MAX_LEN: usize = 64 * 1024;
 const MALFORMED: Error = Error::Malformed { what: "certification request" };

@@ -27,6 +27,14 @@ pub enum Error {
         /// The most it may have, in bytes.
         limit: usize,
     },
+    /// There is more of something than anything legitimate has.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most there may be.
+        limit: usize,
+    },
     /// The public key is of a known kind but too weak or malformed to certify.
     #[error("weak public key: {reason}")]
     WeakKey {
@@ -45,6 +53,37 @@ pub enum Error {
         /// What is wrong; never any part of the key.
         reason: &'static str,
     },
+    /// What should be opened is encrypted, and no password was given.
+    #[error("the {what} is encrypted: give its password")]
+    PasswordNeeded {
+        /// What is encrypted.
+        what: &'static str,
+    },
+    /// The password does not open what it should.
+    #[error("wrong password: it does not open the {what}; if you are sure of it, the {what} is damaged")]
+    WrongPassword {
+        /// What is encrypted.
+        what: &'static str,
+    },
+    /// The password cannot encrypt.
+    #[error("unusable password: {reason}")]
+    UnusablePassword {
+        /// What is wrong, and what would be right.
+        reason: &'static str,
+    },
+    /// What should be opened is encrypted in a way that is not read.
+    #[error("the {what} is encrypted in a way that is not read ({scheme}): {advice}")]
+    UnsupportedEncryption {
+        /// What is encrypted.
+        what: &'static str,
+        /// The name or object identifier of the scheme, with what is unusual about it.
+        scheme: String,
+        /// How to make it readable.
+        advice: &'static str,
+    },
+    /// The private key and the certificate it is handed over with are of two pairs.
+    #[error("the private key does not belong to the certificate")]
+    KeyOfAnother,
     /// The private key does not belong to the certificate it should sign for.
     #[error("the private key does not belong to the issuer's certificate")]
     KeyMismatch,
@@ -133,6 +172,12 @@ pub enum Error {
     /// The issuer name, or the authority key identifier, is not the issuer's.
     #[error("the certificate does not name this issuer: its {field} differs")]
     IssuerMismatch {
+        /// The field that differs.
+        field: &'static str,
+    },
+    /// The issuer name, or the authority key identifier, of a revocation list is not the issuer's.
+    #[error("the revocation list does not name this issuer: its {field} differs")]
+    ListIssuerMismatch {
         /// The field that differs.
         field: &'static str,
     },

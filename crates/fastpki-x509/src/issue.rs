@@ -211,14 +211,14 @@ impl Prepared {
     }
 }
 
-fn nameless() -> Error {
+pub(crate) fn nameless() -> Error {
     Error::Name {
         part: String::new(),
         reason: "the subject is empty, and no alternative name stands for it".to_owned(),
     }
 }
 
-fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, Error> {
+pub(crate) fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, Error> {
     let extn_value = OctetString::new(encode(value)?).map_err(|_| Error::Internal("extension too long"))?;
     Ok(Extension { extn_id: T::OID, critical, extn_value })
 }

@@ -15,23 +15,24 @@ use const_oid::db::{
     rfc8410::ID_ED_25519,
 };
 use der::{
-    Decode, Reader, SliceReader,
-    asn1::{AnyRef, BitStringRef, ContextSpecific, ObjectIdentifier, OctetStringRef, UintRef},
+    Decode,
+    asn1::AnyRef,
     pem::{Decoder, LineEnding},
 };
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
-use x509_cert::Version;
+use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use crate::{
-    Error, KeyAlgorithm, PublicKey,
-    asn1::{Raw, encode},
-    pem,
-    public_key::{RsaPublicKey, named_curve},
-};
+use crate::{Error, KeyAlgorithm, PublicKey, asn1::Raw, public_key::named_curve};
 
-/// A private key: signs certificates and lists through [`Prepared`](crate::Prepared) and
-/// [`UnsignedCrl`](crate::UnsignedCrl), and nothing else.
+mod foreign;
+mod public_half;
+
+pub(crate) use foreign::{DerKind, Opened};
+pub use public_half::key_fits_certificate;
+use public_half::pkcs8_parts;
+
+/// A private key: signs certificates, lists and requests through [`Prepared`](crate::Prepared),
+/// [`UnsignedCrl`](crate::UnsignedCrl) and [`CsrRequest`](crate::CsrRequest), and nothing else.
 ///
 /// Its memory is wiped when it is dropped.
 pub struct PrivateKey {
@@ -72,22 +73,37 @@ impl PrivateKey {
     /// Reads a PKCS#8, PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`) key; text around it is ignored.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
         let (kind, der) = decode_pem(pem)?;
+        Self::from_der_of(kind, &der)
+    }
+
+    /// Reads a PKCS#8 key in DER.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        Self::from_der_of(Kind::Pkcs8, der)
+    }
+
+    fn from_der_of(kind: Kind, der: &[u8]) -> Result<Self, Error> {
+        // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
+        Raw::from_der(der).map_err(|_| DAMAGED)?;
         Self::new(match kind {
-            PemKind::Pkcs8 => pair_of_pkcs8(&der)?,
-            PemKind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(|_| DAMAGED)?)),
-            PemKind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
+            Kind::Pkcs8 => pair_of_pkcs8(der)?,
+            Kind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(|_| DAMAGED)?)),
+            Kind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
                 .into_iter()
-                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, &der).ok()?).ok())
+                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, der).ok()?).ok())
                 .ok_or(DAMAGED)?,
         })
     }
 
     /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        let pkcs8 = self.pair.to_pkcs8().expect("aws-lc encodes any key it has loaded");
-        der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &pkcs8)
+        der::pem::encode_string("PRIVATE KEY", LineEnding::LF, &self.to_pkcs8_der())
             .map(Zeroizing::new)
             .expect("no key is too long for PEM")
+    }
+
+    /// The key as PKCS#8, version 1.
+    pub(crate) fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        self.pair.to_pkcs8().expect("aws-lc encodes any key it has loaded")
     }
 
     /// The public half.
@@ -154,76 +170,6 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// Whether a private key belongs to a certificate, by the public half that its PKCS#8 tells.
-///
-/// A few microseconds, where loading an RSA key takes two hundred: a PKCS#8 without its public half is loaded. It
-/// does not prove that the private half belongs to the public one, nor that either would be certified today.
-pub fn key_fits_certificate(key_pem: &str, certificate_pem: &str) -> Result<bool, Error> {
-    let certificate = pem::decode(certificate_pem, &["CERTIFICATE"])?;
-    let certified = subject_public_key_info(&certificate)?;
-    // Not the constant-time decoder: a tenth of its time, and nobody outside learns how long this one takes.
-    if let Ok(der) = pem::decode(key_pem, &["PRIVATE KEY"]).map(Zeroizing::new)
-        && let Some(fits) = pkcs8_fits(&der, certified)
-    {
-        return Ok(fits);
-    }
-    Ok(PrivateKey::from_pem(key_pem)?.public.spki_der() == certified)
-}
-
-/// `None` where the PKCS#8 does not tell its public half.
-fn pkcs8_fits(der: &[u8], certified: &[u8]) -> Option<bool> {
-    // One SEQUENCE and nothing after it, as where a key is loaded.
-    Raw::from_der(der).ok()?;
-    let (algorithm, key) = pkcs8_parts(der).ok()?;
-    let certified = SubjectPublicKeyInfoRef::from_der(certified).ok()?;
-    let bits = certified.subject_public_key.as_bytes()?;
-    let mut reader = SliceReader::new(key).ok()?;
-    match algorithm.oid {
-        RSA_ENCRYPTION => {
-            let public = reader.sequence(|rsa| {
-                rsa.decode::<u8>()?;
-                let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
-                skip_rest(rsa)?;
-                Ok::<_, der::Error>(public)
-            });
-            Some(certified.algorithm.oid == RSA_ENCRYPTION && encode(&public.ok()?).ok()? == bits)
-        }
-        ID_EC_PUBLIC_KEY => {
-            let public = reader.sequence(|ec| {
-                ec.decode::<u8>()?;
-                ec.decode::<&OctetStringRef>()?;
-                ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
-                ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))
-            });
-            let point = public.ok()??.value.as_bytes()?;
-            Some(certified.algorithm == algorithm && point == bits)
-        }
-        _ => None,
-    }
-}
-
-/// The SubjectPublicKeyInfo of a certificate, without reading the rest of it.
-fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], Error> {
-    let spki = SliceReader::new(certificate).and_then(|mut certificate| {
-        let Raw(tbs) = certificate.sequence(|certificate| {
-            let tbs = Raw::decode(certificate)?;
-            skip_rest(certificate)?;
-            Ok::<_, der::Error>(tbs)
-        })?;
-        SliceReader::new(tbs)?.sequence(|tbs| {
-            tbs.context_specific::<Version>(der::TagNumber(0), der::TagMode::Explicit)?;
-            // Serial number, signature algorithm, issuer, validity, subject.
-            for _ in 0..5 {
-                Raw::decode(tbs)?;
-            }
-            let spki = Raw::decode(tbs)?;
-            skip_rest(tbs)?;
-            Ok::<_, der::Error>(spki.0)
-        })
-    });
-    spki.map_err(|_| Error::Malformed { what: "certificate" })
-}
-
 fn pair_of_pkcs8(der: &[u8]) -> Result<Pair, Error> {
     let (algorithm, _) = pkcs8_parts(der).map_err(|_| DAMAGED)?;
     match algorithm.oid {
@@ -257,38 +203,21 @@ fn ec_pair(curve: &'static EcdsaSigningAlgorithm, pair: EcdsaKeyPair) -> Result<
         .map_err(|_| DAMAGED)
 }
 
-/// Algorithm and inner key of a PrivateKeyInfo, [RFC 5958 §2](https://www.rfc-editor.org/rfc/rfc5958#section-2).
-fn pkcs8_parts(der: &[u8]) -> der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
-    SliceReader::new(der)?.sequence(|info| {
-        info.decode::<u8>()?;
-        let algorithm = AlgorithmIdentifierRef::decode(info)?;
-        let key = info.decode::<&OctetStringRef>()?;
-        skip_rest(info)?;
-        Ok((algorithm, key.as_bytes()))
-    })
-}
-
-fn skip_rest<'a>(reader: &mut impl Reader<'a>) -> der::Result<()> {
-    let rest = reader.remaining_len();
-    reader.read_slice(rest).map(|_| ())
-}
-
-enum PemKind {
+/// The formats of keys that are not encrypted.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
     Pkcs8,
     Pkcs1,
     Sec1,
 }
 
 /// The first private key block, decoded in constant time into memory that is wiped.
-fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
-    let (kind, block) = [
-        (PemKind::Pkcs8, "PRIVATE KEY"),
-        (PemKind::Pkcs1, "RSA PRIVATE KEY"),
-        (PemKind::Sec1, "EC PRIVATE KEY"),
-    ]
-    .into_iter()
-    .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
-    .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
+fn decode_pem(pem: &str) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
+    let (kind, block) =
+        [(Kind::Pkcs8, "PRIVATE KEY"), (Kind::Pkcs1, "RSA PRIVATE KEY"), (Kind::Sec1, "EC PRIVATE KEY")]
+            .into_iter()
+            .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
+            .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
 
     if block.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Error::PrivateKey { reason: ENCRYPTED });
@@ -298,8 +227,6 @@ fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
     // Room for all of it: growing would leave an unwiped copy behind.
     let mut der = Zeroizing::new(Vec::with_capacity(block.len()));
     decoder.decode_to_end(&mut der).map_err(damaged)?;
-    // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
-    Raw::from_der(&der).map_err(|_| DAMAGED)?;
     Ok((kind, der))
 }
 

@@ -6,6 +6,9 @@
 //! A certificate is issued in three steps, each of which spends the one before it:
 //! [`Request`] → [`Prepared`] → [`Certificate`]. What comes out was parsed back, verified against its issuer
 //! and linted.
+//!
+//! What others wrote is read more leniently: [`inspect`] describes it, [`import`] plans what would be taken over,
+//! [`pkcs12`] and [`PrivateKey::from_any_pem`] open it.
 
 mod asn1;
 mod certificate;
@@ -13,12 +16,16 @@ mod chain;
 mod constraints;
 mod crl;
 mod csr;
+mod encryption;
 mod error;
+pub mod import;
+pub mod inspect;
 mod issue;
 mod key;
 mod lint;
 mod name;
 mod pem;
+pub mod pkcs12;
 mod profile;
 mod public_key;
 mod reason;
@@ -32,8 +39,8 @@ mod validity;
 pub use certificate::Certificate;
 pub use chain::{check_chain, intermediate_path_len};
 pub use constraints::{NameConstraints, Subtree};
-pub use crl::{Crl, CrlBuilder, RevokedEntry, UnsignedCrl, crl_pem};
-pub use csr::Csr;
+pub use crl::{Crl, CrlBuilder, ListedRevocation, RevocationList, RevokedEntry, UnsignedCrl, crl_pem};
+pub use csr::{Csr, CsrRequest};
 pub use error::Error;
 pub use issue::{Prepared, Request, Urls};
 pub use key::{PrivateKey, key_fits_certificate};

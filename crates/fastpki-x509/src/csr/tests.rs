@@ -135,3 +135,38 @@ fn unknown_attributes_and_extensions_may_have_identifiers_of_any_size() {
     let csr = signed(0, &[attribute, extension_request(PKCS9, &extension)].concat()).unwrap();
     assert_eq!(csr.sans(), Ok(Vec::new()));
 }
+
+fn asked() -> CsrRequest {
+    let ip = |text| San::parse_ip(text).unwrap();
+    CsrRequest {
+        subject: name("C=SE,O=Example\\, Inc.,CN=www.example.com"),
+        sans: vec![dns("www.example.com"), dns("*.example.com"), ip("192.0.2.7"), ip("2001:db8::7")],
+    }
+}
+
+#[test]
+fn requests_made_with_every_key_read_back() {
+    for key in [rsa(), p256(), p384(), ed25519()] {
+        let csr = Csr::from_pem(&asked().sign(&key).unwrap().to_pem()).unwrap();
+        assert_eq!(csr.subject(), &asked().subject);
+        assert_eq!(csr.sans().unwrap(), asked().sans);
+        assert_eq!(csr.public_key(), key.public_key());
+        assert_eq!(Csr::from_der(csr.der()).unwrap().to_pem(), csr.to_pem());
+    }
+}
+
+#[test]
+fn request_needs_a_subject_or_alternative_names() {
+    let nameless = CsrRequest { subject: Name::empty(), sans: Vec::new() };
+    assert!(matches!(nameless.sign(&p256()), Err(Error::Name { .. })));
+    CsrRequest { subject: Name::empty(), ..asked() }.sign(&p256()).unwrap();
+    let plain = CsrRequest { sans: Vec::new(), ..asked() }.sign(&p256()).unwrap();
+    assert_eq!(plain.sans(), Ok(Vec::new()));
+    let many = CsrRequest { sans: vec![dns("a.example"); crate::MAX_SANS + 1], ..asked() };
+    assert!(matches!(many.sign(&p256()), Err(Error::TooManySans { .. })));
+}
+
+#[test]
+fn request_longer_than_any_is_refused() {
+    assert!(matches!(Csr::from_der(&[0; MAX_LEN + 1]), Err(Error::TooLarge { .. })));
+}
