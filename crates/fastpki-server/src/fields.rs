@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 /// [`Fields::finish`] fails where anything was noted.
 pub(crate) struct Fields {
     place: &'static str,
+    /// Where in it, while an object within is read.
+    within: Vec<Location>,
     object: Map<String, Value>,
     problems: Vec<ValidationProblem>,
     /// What was read, while it is only asked what there is to read.
@@ -66,7 +68,7 @@ impl Text {
 impl Fields {
     /// Fields of `body` or `query`.
     pub(crate) fn new(place: &'static str, object: Map<String, Value>) -> Self {
-        Self { place, object, problems: Vec::new(), described: None }
+        Self { place, within: Vec::new(), object, problems: Vec::new(), described: None }
     }
 
     /// What would be read of an object.
@@ -180,6 +182,17 @@ impl Fields {
         count.unwrap_or(1)
     }
 
+    /// A date and time that must be there.
+    pub(crate) fn time(&mut self, name: &'static str) -> Timestamp {
+        let problems = self.problems.len();
+        let time = self.optional_time(name);
+        if time.is_none() && self.problems.len() == problems {
+            self.missing::<()>(name);
+        }
+        // The stand-in is used nowhere.
+        time.unwrap_or_else(Timestamp::epoch)
+    }
+
     /// A date and time that may be null or missing.
     pub(crate) fn optional_time(&mut self, name: &'static str) -> Option<Timestamp> {
         self.describe(name, || json!({ "type": "string", "format": "date-time" }));
@@ -274,6 +287,28 @@ impl Fields {
         Some(values)
     }
 
+    /// A list of objects; empty where it is null or missing.
+    pub(crate) fn objects<T: FromFields>(&mut self, name: &'static str, most: usize) -> Vec<T> {
+        self.describe(
+            name,
+            || json!({ "type": "array", "maxItems": most, "items": crate::openapi::bounded::<T>(json!({})) }),
+        );
+        let items = self.optional_list(name, most).unwrap_or_default();
+        let mut objects = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let Value::Object(object) = item else {
+                self.note_item(name, index, "dict_type", "should be a JSON object".into());
+                continue;
+            };
+            let mut inner = Self::new(self.place, object);
+            inner.within =
+                [&self.within[..], &[Location::Field(name.into()), Location::Index(index)]].concat();
+            objects.push(T::from_fields(&mut inner));
+            self.problems.append(&mut inner.problems);
+        }
+        objects
+    }
+
     fn optional_list(&mut self, name: &'static str, most: usize) -> Option<Vec<Value>> {
         let value = self.take(name)?;
         let Value::Array(items) = value else {
@@ -329,6 +364,7 @@ impl Fields {
 
     fn note_at(&mut self, path: &[Location], kind: &str, msg: String) {
         let mut loc = vec![Location::Field(self.place.into())];
+        loc.extend_from_slice(&self.within);
         loc.extend_from_slice(path);
         self.problems.push(ValidationProblem { kind: kind.into(), loc, msg });
     }

@@ -234,7 +234,7 @@ impl<'d> Operation<'d> {
 }
 
 /// The schema of a body, with each field as the server reads it and as its type's documentation has it.
-fn bounded<T: FromFields>(mut schema: Value) -> Value {
+pub(crate) fn bounded<T: FromFields>(mut schema: Value) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for Field { name, schema: mut field, required: is_required, .. } in Fields::described_by::<T>() {

@@ -5,13 +5,16 @@ use axum::{
     extract::{OriginalUri, State},
 };
 use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
-use fastpki_types::{Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, ChainLink, KeyType, OrganizationId};
+use fastpki_types::{
+    Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, CaImport, CaImported, CertificateImport, ChainLink,
+    KeyType, OrganizationId, RevocationImport,
+};
 
-use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST};
+use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST, certificates::normal_serial};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{BaseUrl, Body, PathId, Query, Signed},
+    extract::{BaseUrl, Body, PathId, Query, Signed, SignedUser},
     fields::{Fields, FromFields, Text},
     listing::{self, Item, Listed, Page},
     routes::Routes,
@@ -26,6 +29,13 @@ pub(super) fn routes() -> Routes {
             "/cas/",
             create,
             "Create a root CA, or an intermediate under parent_ca_id",
+            &[400, 403, 409],
+        )
+        .on(
+            POST,
+            "/cas/import",
+            import,
+            "Bring along a CA of another program with what it issued; admins and superusers",
             &[400, 403, 409],
         )
         .on(GET, "/cas/{ca_id}", show, "A CA, without its private key", &[403, 404])
@@ -104,6 +114,47 @@ fn crl_base_url(fields: &mut Fields) -> Option<String> {
     Some(url)
 }
 
+impl FromFields for CaImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            name: fields.text("name", Text::line(MAX_NAME)),
+            description: fields.optional_text("description", Text::lines(MAX_TEXT)),
+            certificate: fields.text("certificate", Text::lines(MAX_PEM)),
+            private_key: fields.text("private_key", Text::lines(MAX_PEM)).into(),
+            organization_id: fields.optional_id("organization_id", OrganizationId),
+            allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
+            crl_base_url: crl_base_url(fields),
+            next_crl_number: fields
+                .optional_number("next_crl_number", 0, i64::MAX)
+                .and_then(|number| u64::try_from(number).ok()),
+            certificates: fields.objects("certificates", MAX_IMPORTED),
+            revocations: fields.objects("revocations", MAX_IMPORTED),
+            dry_run: fields.optional_flag("dry_run").unwrap_or(false),
+        }
+    }
+}
+
+impl FromFields for CertificateImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            certificate: fields.text("certificate", Text::lines(MAX_PEM)),
+            private_key: fields.optional_text("private_key", Text::lines(MAX_PEM)).map(Into::into),
+            revoked_at: fields.optional_time("revoked_at"),
+            reason: fields.optional_text("reason", Text::line(MAX_NAME)),
+        }
+    }
+}
+
+impl FromFields for RevocationImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            serial_number: normal_serial(&fields.text("serial_number", Text::line(MAX_SERIAL))),
+            revoked_at: fields.time("revoked_at"),
+            reason: fields.optional_text("reason", Text::line(MAX_NAME)),
+        }
+    }
+}
+
 impl FromFields for CaAssignOrganization {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
@@ -135,6 +186,15 @@ async fn create(
         }
     };
     Ok(Created(CaDetail { ca: row.ca, private_key }))
+}
+
+async fn import(
+    State(state): State<AppState>,
+    SignedUser(caller): SignedUser,
+    Body(import): Body<CaImport, MAX_IMPORT>,
+) -> Result<Json<CaImported>, ApiError> {
+    let permit = caller.permit_import(import.organization_id)?;
+    Ok(Json(state.engine.import_authority(&caller, permit, import).await?))
 }
 
 impl Item for Ca {
@@ -226,5 +286,13 @@ async fn delete(
     Ok(NoContent)
 }
 
+/// Bytes of the body of an import: some 10,000 certificates with their keys.
+const MAX_IMPORT: usize = 64 * 1024 * 1024;
+/// Certificates, or revocations, of one import.
+const MAX_IMPORTED: usize = 50_000;
+/// Characters of a certificate or a key as PEM: one with 1,000 alternative names has 40,000.
+const MAX_PEM: usize = 64 * 1024;
+/// Hex digits of a serial number, and what people write between them: RFC 5280 allows 20 bytes.
+const MAX_SERIAL: usize = 64;
 /// Characters of an address that goes into certificates.
 const MAX_URL: usize = 1024;
