@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A self-hosted private certificate authority.
+/// A self-hosted private certificate authority: the server, and its command-line client.
 ///
-/// Settings come from the environment and from .env in the working directory; none is needed to start.
+/// Settings of the server come from the environment and from .env in the working directory; none is needed to start.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
@@ -35,6 +35,8 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    #[command(flatten)]
+    Client(Box<fastpki_cli::Command>),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => keys::run(command),
+        Command::Client(command) => Ok(fastpki_cli::run(*command)),
     };
     result.unwrap_or_else(|message| {
         eprintln!("{message}");

@@ -1,0 +1,217 @@
+//! Lists that may be long: page by page, with what a server does not do itself done here.
+
+use fastpki_types::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    client::{Answer, Client},
+    error::Error,
+    options::Page,
+    output::{self, Output},
+    progress::Progress,
+    table::Column,
+};
+
+/// A list of CAs or certificates that is to be shown.
+pub(crate) struct Listing<'a> {
+    /// Where it is.
+    pub(crate) path: &'static str,
+    /// The filters, as the server takes them.
+    pub(crate) filters: Vec<(&'static str, Option<String>)>,
+    /// The same filters, for servers that know none (FastPKI 0.4).
+    pub(crate) matches: &'a dyn Fn(&Row) -> bool,
+    /// Which part of it.
+    pub(crate) page: Page,
+    /// Everything, whatever the page says.
+    pub(crate) all: bool,
+    /// In which order; by id if not given.
+    pub(crate) sort: Option<Sort>,
+}
+
+/// What filters and orders look at. FastPKI 0.4 leaves out some.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Row {
+    /// Its id.
+    pub(crate) id: i64,
+    /// The common name.
+    pub(crate) common_name: String,
+    /// Hex.
+    pub(crate) serial_number: String,
+    /// `server`, …
+    pub(crate) certificate_type: String,
+    /// As the server calls it.
+    pub(crate) status: String,
+    /// The last instant of its validity.
+    pub(crate) not_after: Option<Timestamp>,
+    /// PEM.
+    pub(crate) certificate: String,
+}
+
+impl Row {
+    /// The status at an instant: FastPKI 0.4 goes on calling a certificate valid that has ended.
+    pub(crate) fn status_at(&self, now: Timestamp) -> &str {
+        let ended = self.not_after.is_some_and(|end| end < now);
+        if self.status == "valid" && ended { "expired" } else { &self.status }
+    }
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sort {
+    key: SortKey,
+    descending: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SortKey {
+    Id,
+    NotAfter,
+    CommonName,
+}
+
+impl std::str::FromStr for Sort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+        let key = match name {
+            "id" => SortKey::Id,
+            "not_after" => SortKey::NotAfter,
+            "common_name" => SortKey::CommonName,
+            _ => return Err("should be id, not_after or common_name, or one of these behind a '-'".into()),
+        };
+        Ok(Self { key, descending })
+    }
+}
+
+impl Sort {
+    const BY_ID: Self = Self { key: SortKey::Id, descending: false };
+
+    fn order(self, rows: &mut [(Row, Box<RawValue>)]) {
+        rows.sort_by(|(a, _), (b, _)| {
+            let order = match self.key {
+                SortKey::Id => a.id.cmp(&b.id),
+                SortKey::NotAfter => a.not_after.cmp(&b.not_after),
+                SortKey::CommonName => a.common_name.to_lowercase().cmp(&b.common_name.to_lowercase()),
+            };
+            let order = order.then(a.id.cmp(&b.id));
+            if self.descending { order.reverse() } else { order }
+        });
+    }
+}
+
+impl Listing<'_> {
+    /// Fetches and shows it.
+    pub(crate) fn show(&self, client: &Client, output: Output, columns: &[Column]) -> Result<(), Error> {
+        let sort = self.sort.filter(|sort| *sort != Sort::BY_ID);
+        if sort.is_none() && !self.all {
+            let answer = client.get(self.path, &self.asked(&self.page, None))?;
+            if let Some(total) = answer.total {
+                output.list(&answer, columns)?;
+                self.tell_of_the_rest(total);
+                return Ok(());
+            }
+            let rows = self.paged(self.matching(&answer)?);
+            return show(&rows, output, columns);
+        }
+        let mut rows = self.everything(client)?;
+        if let Some(sort) = sort {
+            sort.order(&mut rows);
+        }
+        let rows = if self.all { rows } else { self.paged(rows) };
+        show(&rows, output, columns)
+    }
+
+    /// Fetches what matches, all of it.
+    pub(crate) fn everything(&self, client: &Client) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
+        let page = Page { skip: None, limit: Some(PAGE) };
+        let answer = client.get(self.path, &self.asked(&page, None))?;
+        let Some(total) = answer.total else { return self.matching(&answer) };
+        let progress = Progress::fetching("fetching", total);
+        let mut rows = self.rows(&answer)?;
+        let mut complete = rows.len() < PAGE_LENGTH;
+        while !complete {
+            progress.reached(rows.len());
+            let after = rows.last().map(|(row, _)| row.id);
+            let next = self.rows(&client.get(self.path, &self.asked(&page, after))?)?;
+            complete = next.len() < PAGE_LENGTH;
+            rows.extend(next);
+        }
+        Ok(rows)
+    }
+
+    fn asked(&self, page: &Page, after: Option<i64>) -> Vec<(&'static str, Option<String>)> {
+        let mut asked = self.filters.clone();
+        asked.push(("skip", page.skip.map(|skip| skip.to_string())));
+        asked.push(("limit", page.limit.map(|limit| limit.to_string())));
+        asked.push(("after_id", after.map(|id| id.to_string())));
+        asked
+    }
+
+    fn rows(&self, answer: &Answer) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
+        let raw: Vec<Box<RawValue>> = answer.parse()?;
+        raw.into_iter().map(|raw| Ok((answer.part(&raw)?, raw))).collect()
+    }
+
+    fn matching(&self, answer: &Answer) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
+        let mut rows = self.rows(answer)?;
+        rows.retain(|(row, _)| (self.matches)(row));
+        Ok(rows)
+    }
+
+    fn paged(&self, rows: Vec<(Row, Box<RawValue>)>) -> Vec<(Row, Box<RawValue>)> {
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let skip = self.page.skip.map_or(0, number);
+        rows.into_iter().skip(skip).take(self.page.limit.map_or(usize::MAX, number)).collect()
+    }
+
+    fn tell_of_the_rest(&self, total: u64) {
+        let skip = self.page.skip.unwrap_or(0);
+        if let Some(limit) = self.page.limit.filter(|limit| skip.saturating_add(*limit) < total) {
+            output::note(&format!("{total} in all: more with --skip {}", skip + limit));
+        }
+    }
+}
+
+/// Shows rows as they came.
+pub(crate) fn show(rows: &[(Row, Box<RawValue>)], output: Output, columns: &[Column]) -> Result<(), Error> {
+    if output.is_json() {
+        let texts: Vec<&str> = rows.iter().map(|(_, raw)| raw.get()).collect();
+        return output::print(&format!("[{}]", texts.join(",")));
+    }
+    let objects: Result<Vec<Value>, _> =
+        rows.iter().map(|(_, raw)| serde_json::from_str(raw.get())).collect();
+    output::print_list(&objects.map_err(|error| Error::Failed(error.to_string()))?, columns)
+}
+
+/// Rows in one answer: certificates of 5 KB make 5 MB.
+const PAGE: u64 = 1000;
+const PAGE_LENGTH: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(sort: &str) -> Vec<i64> {
+        let row = |id, name: &str, end: &str| {
+            let row = Row { id, common_name: name.into(), not_after: end.parse().ok(), ..Row::default() };
+            (row, RawValue::from_string("null".into()).unwrap())
+        };
+        let mut rows =
+            [row(2, "b", "2030-01-02T00:00:00"), row(1, "A", "2030-01-03T00:00:00Z"), row(3, "c", "")];
+        sort.parse::<Sort>().unwrap().order(&mut rows);
+        rows.iter().map(|(row, _)| row.id).collect()
+    }
+
+    #[test]
+    fn rows_are_sorted_both_ways() {
+        assert_eq!(sorted("id"), [1, 2, 3]);
+        assert_eq!(sorted("-id"), [3, 2, 1]);
+        assert_eq!(sorted("common_name"), [1, 2, 3]);
+        assert_eq!(sorted("not_after"), [3, 2, 1]);
+        assert_eq!(sorted("-not_after"), [1, 2, 3]);
+        assert!("serial".parse::<Sort>().is_err());
+    }
+}
