@@ -11,11 +11,14 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::clock;
 
+/// Under which title options stand in the help that are the same everywhere.
+pub(crate) const OF_EVERY_COMMAND: &str = "Output and server";
+
 /// How to reach the server.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Reach {
     /// The server's URL, for this command. [default: $FASTPKI_SERVER, server.url of the configuration, http://localhost:8000]
-    #[arg(long, global = true, value_name = "URL", help_heading = "Connection")]
+    #[arg(long, global = true, value_name = "URL", help_heading = OF_EVERY_COMMAND)]
     pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) trust: Trust,
@@ -25,7 +28,7 @@ pub(crate) struct Reach {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Trust {
     /// PEM file of root certificates that the server's TLS certificate may come from, besides the system's. [default: $FASTPKI_CA_FILE]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = OF_EVERY_COMMAND)]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
@@ -33,7 +36,7 @@ pub(crate) struct Trust {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Output {
     /// A table for people, or JSON as the server answered. [default: defaults.output_format of the configuration, table]
-    #[arg(short, long, global = true, value_name = "FORMAT")]
+    #[arg(short, long, global = true, value_name = "FORMAT", help_heading = OF_EVERY_COMMAND)]
     pub(crate) output: Option<Format>,
 }
 

@@ -2,12 +2,13 @@
 
 mod environment;
 mod keys;
+mod manual;
 mod progress;
 mod serve;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A self-hosted private certificate authority: the server, and its command-line client.
 ///
@@ -37,6 +38,24 @@ enum Command {
     Keys(keys::KeysCommand),
     #[command(flatten)]
     Client(Box<fastpki_cli::Command>),
+    /// Print completions for a shell.
+    #[command(after_help = "Examples:
+  fastpki completions bash > /etc/bash_completion.d/fastpki
+  fastpki completions zsh > /usr/local/share/zsh/site-functions/_fastpki
+  fastpki completions fish > ~/.config/fish/completions/fastpki.fish")]
+    Completions {
+        /// Which shell.
+        shell: manual::Shell,
+    },
+    /// Write manual pages.
+    ///
+    /// One for each command, into a folder; without one, the page of the program itself is printed.
+    #[command(after_help = "Examples:\n  fastpki man /usr/local/share/man/man1\n  fastpki man | man -l -")]
+    Man {
+        /// The folder; it is made where it is missing.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +63,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => keys::run(command),
+        Command::Completions { shell } => {
+            manual::completions(shell, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => manual::man(folder, Arguments::command()).map(|()| ExitCode::SUCCESS),
         Command::Client(command) => Ok(fastpki_cli::run(*command)),
     };
     result.unwrap_or_else(|message| {

@@ -9,7 +9,7 @@ use crate::{
     client::Client,
     config::{self, Config},
     error::Error,
-    options::{Output, Reach, Trust},
+    options::{OF_EVERY_COMMAND, Output, Reach, Trust},
     output,
     session::{self, Session, Source},
     table::{self, Column, Kind},
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args)]
 pub struct Auth {
     /// The server's URL. [default: $FASTPKI_SERVER, server.url of the configuration, http://localhost:8000]
-    #[arg(short, long, global = true, value_name = "URL", help_heading = "Connection")]
+    #[arg(short, long, global = true, value_name = "URL", help_heading = OF_EVERY_COMMAND)]
     server: Option<String>,
     #[command(flatten)]
     trust: Trust,

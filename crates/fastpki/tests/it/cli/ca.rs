@@ -1,0 +1,90 @@
+use fastpki_testing::{Database, on_both_databases};
+use serde_json::json;
+
+use super::{serve, stub};
+
+on_both_databases! {
+    cas_are_created_shown_and_deleted,
+}
+
+async fn cas_are_created_shown_and_deleted(database: Database) {
+    let (_server, root) = serve(database);
+    let created = root.json(&[
+        "ca",
+        "create",
+        "--name",
+        "Root",
+        "--subject-dn",
+        "CN=Root,O=Example",
+        "--description",
+        "the root",
+        "--key-type",
+        "ec",
+        "--key-size",
+        "384",
+        "--valid-days",
+        "1000",
+        "--path-length",
+        "1",
+        "--no-leaf-certs",
+        "--crl-base-url",
+        "http://crl.example.com",
+    ]);
+    let expected = json!({"name": "Root", "subject_dn": "CN=Root,O=Example", "description": "the root", "key_type": "ec",
+        "key_size": 384, "valid_days": 1000, "path_length": 1, "allow_leaf_certs": false, "is_root": true,
+        "crl_base_url": "http://crl.example.com"});
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&created[field], value, "{field}");
+    }
+    root.run(&["config", "set", "defaults.ca_valid_days", "20"]).succeeded();
+    let shown = root.prints(&[
+        "ca",
+        "create",
+        "-n",
+        "Issuing, Ltd.",
+        "--key-type",
+        "ec",
+        "-p",
+        "1",
+        "--allow-leaf-certs",
+    ]);
+    assert!(shown.contains("expires in 19 days") && !shown.contains("PRIVATE"), "{shown}");
+
+    for (arguments, path) in [
+        (["ca", "list"].as_slice(), "/cas/"),
+        (&["ca", "list", "--skip", "1", "--limit", "1"], "/cas/?skip=1&limit=1"),
+        (&["ca", "show", "2"], "/cas/2"),
+        (&["ca", "chain", "2"], "/cas/2/chain"),
+        (&["ca", "children", "1"], "/cas/1/children"),
+        (&["ca", "private-key", "2"], "/cas/2/private-key"),
+    ] {
+        let json = root.run(&[arguments, &["-o", "json"]].concat()).succeeded();
+        assert_eq!(json.stdout, root.api(path).await + "\n", "{arguments:?}");
+        let table = root.run(arguments).succeeded();
+        let part = if path.ends_with("key") { "-----BEGIN PRIVATE KEY-----" } else { "CN=Issuing\\, Ltd." };
+        assert!(table.stdout.contains(part), "{arguments:?}: {table:?}");
+    }
+    assert_eq!(root.run(&["ca", "-o", "json", "list"]).stdout, root.api("/cas/").await + "\n", "-o before");
+
+    let words = root.refused(&["ca", "delete", "2"]);
+    assert!(words.contains("Issuing, Ltd.") && words.contains("--force"), "{words}");
+    let words = root.refused(&["ca", "delete", "1", "--force"]);
+    assert!(words.contains("409"), "{words}");
+    let ran = root.run(&["ca", "delete", "2", "-f"]).succeeded();
+    assert_eq!(ran.stdout, "");
+    let words = root.refused(&["ca", "show", "2"]);
+    assert!(words.contains("404") && words.contains("fastpki ca list"), "{words}");
+}
+
+#[test]
+fn ca_is_moved_with_one_request() {
+    crate::program::run(async {
+        let stub = stub::Stub::start(|_| stub::Reply::json(200, r#"{"id": 3, "organization_id": 2}"#));
+        let person = super::Person::new(&stub.url);
+        let shown = person.prints(&["ca", "assign-org", "3", "--org", "2", "--cascade"]);
+        assert!(shown.contains("Organization  2"), "{shown}");
+        let request = &stub.requests()[0];
+        assert_eq!(request.line, "PATCH /api/v1/cas/3");
+        assert_eq!(request.json(), json!({"organization_id": 2, "cascade": true}));
+    });
+}
