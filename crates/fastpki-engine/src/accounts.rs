@@ -1,10 +1,13 @@
 //! Users.
 
-use fastpki_store::{NewUser, PasswordHash};
-use fastpki_types::{AuditAction, User, UserCreate, UserId, UserRole};
+use fastpki_store::{NewUser, PasswordHash, UserChange};
+use fastpki_types::{
+    AuditAction, Named, OrganizationId, Password, User, UserCreate, UserId, UserRole, UserUpdate,
+};
 
 use crate::{
-    Caller, CreateFirstUser, CreateUser, Engine, Error, Permit, permissions::Actor, sessions::hash_password,
+    Caller, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, permissions::Actor,
+    sessions::hash_password,
 };
 
 impl Engine {
@@ -22,14 +25,10 @@ impl Engine {
     }
 
     async fn insert_user(&self, actor: Actor, new: UserCreate, must_be_first: bool) -> Result<User, Error> {
-        if let Some(organization) = new.organization_id
-            && self.store.organizations(Some(organization)).await?.is_empty()
-        {
-            return Err(Error::Invalid(format!("there is no organization {organization}")));
+        if let Some(organization) = new.organization_id {
+            self.check_organization_exists(organization).await?;
         }
-        let cost = self.passwords.cost();
-        let password = new.password;
-        let hash = self.lanes.passwords(move || hash_password(&password, cost)).await??;
+        let password = self.hash(new.password).await?;
         let now = self.now();
         let audit = actor.audit(
             now,
@@ -41,7 +40,7 @@ impl Engine {
         let row = NewUser {
             username: new.username,
             email: new.email,
-            password: PasswordHash(hash),
+            password,
             role: new.role.unwrap_or(UserRole::User),
             is_active: new.is_active.unwrap_or(true),
             organization_id: new.organization_id,
@@ -51,11 +50,65 @@ impl Engine {
         Ok(self.store.create_user(row, now, audit).await?)
     }
 
+    /// Changes a user. A new password, and being made inactive, kill all of their tokens.
+    pub async fn update_user(&self, permit: Permit<UpdateUser, (User, UserUpdate)>) -> Result<User, Error> {
+        let Permit { resource: (user, change), actor, .. } = permit;
+        let changed = changed(&change);
+        if changed.is_empty() {
+            return Ok(user);
+        }
+        if let Some(organization) = change.organization_id {
+            self.check_organization_exists(organization).await?;
+        }
+        let password = match change.password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
+        let now = self.now();
+        let owner = user.organization_id.or(change.organization_id);
+        let detail = format!("Changed user '{}': {}", user.username, changed.join(", "));
+        let audit = actor.audit(now, AuditAction::UserUpdate, owner, "user", detail);
+        let change = UserChange {
+            email: change.email,
+            password,
+            role: change.role,
+            is_active: change.is_active,
+            organization: change.organization_id.map(Some),
+            flags: change.flags,
+        };
+        Ok(self.store.update_user(user, change, now, audit).await?)
+    }
+
+    /// Deletes a user with their tokens. What they had created stays.
+    pub async fn delete_user(&self, permit: Permit<DeleteUser, User>) -> Result<(), Error> {
+        let Permit { resource: user, actor, .. } = permit;
+        let detail = format!("Deleted user '{}'", user.username);
+        let audit = actor.audit(self.now(), AuditAction::UserDelete, user.organization_id, "user", detail);
+        Ok(self.store.delete_user(user.id, audit).await?)
+    }
+
+    pub(crate) async fn check_organization_exists(&self, id: OrganizationId) -> Result<(), Error> {
+        if self.store.organizations(Some(id)).await?.is_empty() {
+            return Err(Error::Invalid(format!("there is no organization {id}")));
+        }
+        Ok(())
+    }
+
+    async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+        let cost = self.passwords.cost();
+        self.lanes.passwords(move || hash_password(&password, cost)).await?.map(PasswordHash)
+    }
+
+    /// The user with this id, whoever asks.
+    pub async fn any_user(&self, id: UserId) -> Result<User, Error> {
+        Ok(self.store.user(id).await?.ok_or(Error::NotFound("user"))?.user)
+    }
+
     /// The user with this id, if the caller may see them.
     pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, Error> {
-        let row = self.store.user(id).await?.ok_or(Error::NotFound("user"))?;
-        caller.check_see_user(&row.user)?;
-        Ok(row.user)
+        let user = self.any_user(id).await?;
+        caller.check_see_user(&user)?;
+        Ok(user)
     }
 
     /// Users by id; superusers only.
@@ -63,4 +116,25 @@ impl Engine {
         caller.check_list_users()?;
         Ok(self.store.users(skip, limit).await?)
     }
+}
+
+/// What a change changes, for the audit log.
+fn changed(change: &UserUpdate) -> Vec<String> {
+    let flags = change.flags;
+    let flag = |name: &str, value: Option<bool>| value.map(|value| format!("{name}={value}"));
+    [
+        change.email.as_ref().map(|email| format!("email={email}")),
+        change.password.as_ref().map(|_| "password".to_owned()),
+        change.role.map(|role| format!("role={}", role.name())),
+        change.is_active.map(|active| format!("is_active={active}")),
+        change.organization_id.map(|id| format!("organization_id={id}")),
+        flag("can_create_ca", flags.can_create_ca),
+        flag("can_create_cert", flags.can_create_cert),
+        flag("can_revoke_cert", flags.can_revoke_cert),
+        flag("can_export_private_key", flags.can_export_private_key),
+        flag("can_delete_ca", flags.can_delete_ca),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -290,6 +290,7 @@ impl KeysAtRest {
             username: Some(self.by.into()),
             organization_id: None,
             resource_type: None,
+            resource_id: None,
             detail: Some(detail),
         }
     }

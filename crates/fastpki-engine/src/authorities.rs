@@ -1,12 +1,12 @@
 //! Certificate authorities.
 
-use fastpki_store::NewAuthority;
-use fastpki_types::{AuditAction, CaCreate, CaId, CertificateId, PrivateKeyPem};
+use fastpki_store::{Moved, NewAuthority};
+use fastpki_types::{AuditAction, CaAssignOrganization, CaCreate, CaId, CertificateId, PrivateKeyPem};
 use fastpki_x509::{Name, PrivateKey, Profile, Request, Validity, check_chain, intermediate_path_len};
 
 use crate::{
     AuthorityRow, Caller, CertificateFilter, CertificateRow, CreateCa, DeleteCa, Engine, Error, ExportKey,
-    Home, Permit, Slug, engine::aged, issuance::urls, slug, subject::key_type,
+    Home, MoveCa, Permit, Slug, engine::aged, issuance::urls, slug, subject::key_type,
 };
 
 /// Which of the CAs that a caller sees: those after an id, some passed over.
@@ -226,6 +226,29 @@ impl Engine {
         let audit = actor.audit(self.now(), action, certificate.organization_id, "certificate", detail);
         self.store.record(audit, Some(certificate.id.0)).await?;
         Ok((row, pem))
+    }
+
+    /// Gives a CA to another organization; with `cascade`, what below it has no organization goes with it, as far as
+    /// to any CA of another organization.
+    pub async fn move_authority(
+        &self,
+        permit: Permit<MoveCa, AuthorityRow>,
+        change: CaAssignOrganization,
+    ) -> Result<AuthorityRow, Error> {
+        let Permit { resource: row, actor, .. } = permit;
+        let CaAssignOrganization { organization_id: to, cascade } = change;
+        self.check_organization_exists(to).await?;
+        let now = self.now();
+        let (id, name) = (row.ca.id, row.ca.name);
+        let before = row.ca.organization_id.map_or("none".to_owned(), |id| id.to_string());
+        let audit = move |moved: Moved| {
+            let detail = format!(
+                "Moved CA '{name}' from organization {before} to {to}, with {} CAs and {} certificates",
+                moved.authorities, moved.certificates
+            );
+            actor.audit(now, AuditAction::CaUpdate, Some(to), "ca", detail)
+        };
+        Ok(self.store.move_authority(id, to, cascade, now, audit).await?)
     }
 
     /// Deletes a CA with its certificates and its CRL.

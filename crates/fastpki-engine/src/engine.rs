@@ -14,6 +14,7 @@ use crate::{
     crl::CrlShelf,
     keyring::Keyring,
     lanes::Lanes,
+    service_accounts::ServiceAccountTokens,
     sessions::{Passwords, Tokens},
 };
 
@@ -28,6 +29,7 @@ pub struct Engine {
     pub(crate) crls: CrlShelf,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
+    pub(crate) service_account_tokens: ServiceAccountTokens,
     pub(crate) defaults: IssuingDefaults,
 }
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub progress: Arc<Progress>,
     /// What signs access tokens.
     pub secret_key: Zeroizing<String>,
+    /// What tokens of service accounts are digested under; the secret key where it is not set.
+    pub service_account_pepper: Option<Zeroizing<String>>,
     /// How it signs them.
     pub algorithm: JwtAlgorithm,
     /// How long an access token lives.
@@ -95,8 +99,10 @@ impl Engine {
             config.access_token_minutes,
             config.refresh_token_minutes,
         );
+        let pepper = config.service_account_pepper.as_ref().unwrap_or(&config.secret_key);
         Ok(Self {
             store,
+            service_account_tokens: ServiceAccountTokens::new(pepper),
             seal: RwLock::new(seal),
             clock: config.clock,
             entropy: config.entropy,
@@ -164,13 +170,21 @@ impl Engine {
         self.keyring.drop_idle(self.now());
     }
 
-    /// Removes tokens that have ended. To be called every hour or so; says how many there were.
+    /// Removes tokens that have ended, once an hour, whichever of several servers is called first; says how many
+    /// there were. To be called every minute or so.
     pub async fn sweep_tokens(&self) -> Result<u64, Error> {
-        Ok(self.store.sweep_tokens(self.now()).await?)
+        let now = self.now();
+        if !self.store.claim_job("sweep_tokens", SWEEP_SECONDS, now).await? {
+            return Ok(0);
+        }
+        Ok(self.store.sweep_tokens(now).await?)
     }
 
     /// Waits until everything that was asked is written, and closes the database.
     pub async fn close(&self) {
+        if let Err(error) = self.record_token_uses().await {
+            tracing::warn!(%error, "when tokens of service accounts were last used could not be written down");
+        }
         self.store.close().await;
     }
 
@@ -199,6 +213,9 @@ impl IssuingDefaults {
         }
     }
 }
+
+/// Seconds between two sweeps of tokens that have ended.
+const SWEEP_SECONDS: i64 = 3600;
 
 /// A row as it is at this instant: what has ended and is not revoked is expired.
 pub(crate) fn aged(mut row: CertificateRow, now: Timestamp) -> CertificateRow {

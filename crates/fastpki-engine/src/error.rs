@@ -25,6 +25,17 @@ pub enum Error {
         /// The same for people.
         message: &'static str,
     },
+    /// A service account without an issuance policy asked for a certificate.
+    #[error("this service account has no issuance policy: ask an admin to set one")]
+    NoPolicy,
+    /// A service account asked for a certificate that its policy does not allow.
+    #[error("the issuance policy of this service account does not allow it: {field} {value}")]
+    PolicyViolation {
+        /// The rule of the policy.
+        field: &'static str,
+        /// What it does not allow.
+        value: String,
+    },
     /// It is not in the state for it.
     #[error("{0}")]
     Conflict(String),
@@ -42,6 +53,15 @@ impl From<StoreError> for Error {
             StoreError::Duplicate(Unique::Email) => Self::Invalid("this e-mail address is taken".into()),
             StoreError::Duplicate(Unique::OrganizationName) => {
                 Self::Invalid("an organization with this name exists: choose another name".into())
+            }
+            StoreError::Duplicate(Unique::ServiceAccountName) => Self::Invalid(
+                "a service account with this name exists in the organization: choose another name".into(),
+            ),
+            StoreError::NotEmpty(what) => {
+                Self::Invalid(format!("the organization still has {what}: delete or move those first"))
+            }
+            StoreError::LastSuperuser => {
+                Self::Forbidden("this is the last active superuser: make another one first".into())
             }
             StoreError::Duplicate(Unique::Serial | Unique::Other)
             | StoreError::Corrupt(_)

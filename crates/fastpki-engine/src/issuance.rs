@@ -15,6 +15,7 @@ use crate::{
     AuthorityRow, Caller, CertificateRow, CreateCa, Engine, Error, Issue, Permit,
     engine::aged,
     keyring::Signer,
+    policy::Policy,
     slug,
     subject::{Subject, key_algorithm, key_type, leaf_profile},
 };
@@ -34,6 +35,18 @@ struct Terms {
     renewed_from: Option<CertificateId>,
     /// Where public downloads are found.
     base: String,
+    /// What the caller may have issued; users may have anything.
+    policy: Option<Policy>,
+}
+
+impl Terms {
+    /// Refuses what the caller's policy does not allow, and what the issuer's chain does not.
+    fn check(&self, signer: &Signer, profile: Profile, subject: &Subject) -> Result<(), Error> {
+        if let Some(policy) = &self.policy {
+            policy.check(self.certificate_type, signer.ids[0], subject, self.days)?;
+        }
+        Ok(check_chain(&signer.chain, profile, &subject.name, &subject.sans)?)
+    }
 }
 
 /// The key that is certified.
@@ -62,18 +75,20 @@ impl Engine {
         new: CertificateCreate,
         base: &str,
     ) -> Result<Issued, Error> {
+        let policy = self.policy_of(caller).await?;
         let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
         let profile = profile(new.certificate_type, &signer)?;
-        // The names are looked at before a key is made: a key takes its time.
-        let subject = Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)?;
-        check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
-        let key = self.new_key(new.key_type, new.key_size, false).await?;
         let terms = Terms {
             certificate_type: new.certificate_type,
             days: new.valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
             base: base.to_owned(),
+            policy,
         };
+        // The names are looked at before a key is made: a key takes its time.
+        let subject = Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)?;
+        terms.check(&signer, profile, &subject)?;
+        let key = self.new_key(new.key_type, new.key_size, false).await?;
         let key = SubjectKey::Made { key, keep: new.include_private_key };
         self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
     }
@@ -109,6 +124,7 @@ impl Engine {
         new: CsrSign,
         base: &str,
     ) -> Result<Issued, Error> {
+        let policy = self.policy_of(caller).await?;
         let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
         let CsrSign { csr, certificate_type, valid_days, common_name, subject_dn, sans, .. } = new;
         let terms = Terms {
@@ -116,6 +132,7 @@ impl Engine {
             days: valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
             base: base.to_owned(),
+            policy,
         };
         let of_csr = move |profile| {
             let csr = Csr::from_pem(&csr)?;
@@ -154,11 +171,19 @@ impl Engine {
             }
             (_, csr) => csr,
         };
+        let policy = self.policy_of(caller).await?;
         let signer = self.open_for_issuing(caller, &permit.resource, old.certificate_type).await?;
         let profile = profile(old.certificate_type, &signer)?;
+        let terms = Terms {
+            certificate_type: old.certificate_type,
+            days: old.valid_days.max(1),
+            renewed_from: Some(old.id),
+            base: base.to_owned(),
+            policy,
+        };
         let predecessor = fastpki_x509::Certificate::from_pem(&old.certificate)?;
         let subject = Subject::inherited(profile, &predecessor)?;
-        check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
+        terms.check(&signer, profile, &subject)?;
         let key = match csr {
             Some(csr) => {
                 let csr = self.lanes.sign(move || Csr::from_pem(&csr)).await??;
@@ -168,12 +193,6 @@ impl Engine {
                 let key = self.new_key(Some(old.key_type), Some(old.key_size), false).await?;
                 SubjectKey::Made { key, keep: true }
             }
-        };
-        let terms = Terms {
-            certificate_type: old.certificate_type,
-            days: old.valid_days.max(1),
-            renewed_from: Some(old.id),
-            base: base.to_owned(),
         };
         self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
     }
@@ -246,14 +265,14 @@ impl Engine {
         let now = self.now();
         let serial = self.new_serial();
         let urls = urls(&authority, &terms.base)?;
-        let Terms { certificate_type, days, renewed_from, .. } = terms;
-        let validity = Validity::from(now.into(), days)?.within(signer.certificate())?;
+        let (certificate_type, renewed_from) = (terms.certificate_type, terms.renewed_from);
+        let validity = Validity::from(now.into(), terms.days)?.within(signer.certificate())?;
         let (certificate, pem, common_name, key) = self
             .lanes
             .sign(move || {
                 let profile = profile(certificate_type, &signer)?;
                 let (subject, key) = subject(profile)?;
-                check_chain(&signer.chain, profile, &subject.name, &subject.sans)?;
+                terms.check(&signer, profile, &subject)?;
                 let request = Request {
                     profile,
                     subject: subject.name,

@@ -12,12 +12,15 @@ mod clock;
 mod crl;
 mod engine;
 mod error;
+mod glob;
 mod issuance;
 mod keyring;
 mod lanes;
 mod organizations;
 mod permissions;
+mod policy;
 mod revocation;
+mod service_accounts;
 mod sessions;
 mod slug;
 mod subject;
@@ -37,9 +40,11 @@ pub use fastpki_store::{
 };
 pub use issuance::Issued;
 pub use permissions::{
-    Act, Action, CreateCa, CreateFirstUser, CreateUser, DeleteCa, ExportKey, Home, Issue, NewOrganization,
-    Owned, Ownership, Permit, Read, Revoke,
+    Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,
+    DeleteOrganization, DeleteUser, ExportKey, Home, Issue, ManageServiceAccount, MoveCa, NewOrganization,
+    Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
 };
+pub use policy::parse_network;
 pub(crate) use slug::{Slug, slug};
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Organizations.
 
-use fastpki_types::{AuditAction, Organization, OrganizationCreate};
+use fastpki_store::UserChange;
+use fastpki_types::{
+    AuditAction, Organization, OrganizationCreate, OrganizationId, OrganizationUpdate, User,
+};
 
-use crate::{Caller, Engine, Error, NewOrganization, Permit};
+use crate::{
+    AddMember, Caller, DeleteOrganization, Engine, Error, NewOrganization, Permit, RemoveMember,
+    UpdateOrganization, permissions::Actor,
+};
 
 impl Engine {
     /// Creates an organization.
@@ -26,5 +32,86 @@ impl Engine {
             Some(own) => Ok(self.store.organizations(Some(own)).await?),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// An organization, if the caller is of it or a superuser; others learn nothing of it.
+    pub async fn organization(&self, caller: &Caller, id: OrganizationId) -> Result<Organization, Error> {
+        caller.check_member(id)?;
+        self.any_organization(id).await
+    }
+
+    /// The organization with this id, whoever asks.
+    pub async fn any_organization(&self, id: OrganizationId) -> Result<Organization, Error> {
+        self.store.organizations(Some(id)).await?.pop().ok_or(Error::NotFound("organization"))
+    }
+
+    /// The users of an organization, by id.
+    pub async fn members(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<User>, Error> {
+        let organization = self.organization(caller, id).await?;
+        Ok(self.store.members(organization.id).await?)
+    }
+
+    /// Changes what is given of an organization.
+    pub async fn update_organization(
+        &self,
+        permit: Permit<UpdateOrganization, OrganizationId>,
+        change: OrganizationUpdate,
+    ) -> Result<Organization, Error> {
+        let before = self.any_organization(permit.resource).await?;
+        let detail = match change.name.as_ref().filter(|name| **name != before.name) {
+            Some(name) => format!("Renamed organization '{}' to '{name}'", before.name),
+            None => format!("Changed organization '{}'", before.name),
+        };
+        let now = self.now();
+        let audit = permit.actor.audit(now, AuditAction::OrgUpdate, Some(before.id), "organization", detail);
+        Ok(self.store.update_organization(before.id, change, now, audit).await?)
+    }
+
+    /// Deletes an organization that has nothing any more.
+    pub async fn delete_organization(
+        &self,
+        permit: Permit<DeleteOrganization, OrganizationId>,
+    ) -> Result<(), Error> {
+        let organization = self.any_organization(permit.resource).await?;
+        let detail = format!("Deleted organization '{}'", organization.name);
+        let id = organization.id;
+        let audit = permit.actor.audit(self.now(), AuditAction::OrgDelete, Some(id), "organization", detail);
+        Ok(self.store.delete_organization(id, audit).await?)
+    }
+
+    /// Puts a user into an organization.
+    pub async fn add_member(&self, permit: Permit<AddMember, (OrganizationId, User)>) -> Result<User, Error> {
+        let Permit { resource: (organization, user), actor, .. } = permit;
+        if user.organization_id == Some(organization) {
+            return Ok(user);
+        }
+        let detail = format!("Added user '{}' to the organization", user.username);
+        self.place(actor, AuditAction::OrgAddUser, organization, user, Some(organization), detail).await
+    }
+
+    /// Takes a user out of an organization.
+    pub async fn remove_member(
+        &self,
+        permit: Permit<RemoveMember, (OrganizationId, User)>,
+    ) -> Result<User, Error> {
+        let Permit { resource: (organization, user), actor, .. } = permit;
+        let detail = format!("Removed user '{}' from the organization", user.username);
+        self.place(actor, AuditAction::OrgRemoveUser, organization, user, None, detail).await
+    }
+
+    async fn place(
+        &self,
+        actor: Actor,
+        action: AuditAction,
+        organization: OrganizationId,
+        user: User,
+        to: Option<OrganizationId>,
+        detail: String,
+    ) -> Result<User, Error> {
+        let now = self.now();
+        let mut audit = actor.audit(now, action, Some(organization), "organization", detail);
+        audit.resource_id = Some(organization.0);
+        let change = UserChange { organization: Some(to), ..UserChange::default() };
+        Ok(self.store.update_user(user, change, now, audit).await?)
     }
 }

@@ -1,10 +1,17 @@
 //! Who may do what: the one place where it is decided.
 
+mod principals;
+
 use std::marker::PhantomData;
 
 use fastpki_store::{AuthorityRow, CertificateRow, NewAudit, Visible};
 use fastpki_types::{
     AuditAction, OrganizationId, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
+};
+
+pub use principals::{
+    AddMember, CreateServiceAccount, DeleteOrganization, DeleteUser, ManageServiceAccount, MoveCa,
+    RemoveMember, UpdateOrganization, UpdateUser,
 };
 
 use crate::{Caller, Error, PrincipalId};
@@ -304,6 +311,7 @@ impl Actor {
             username: None,
             organization_id,
             resource_type: Some(resource_type),
+            resource_id: None,
             detail: Some(detail),
         }
     }

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Caller, Engine, Error, JwtAlgorithm, PrincipalId};
+use crate::{Caller, Engine, Error, JwtAlgorithm, PrincipalId, service_accounts};
 
 /// Makes and reads access tokens.
 pub(crate) struct Tokens {
@@ -137,6 +137,7 @@ impl Engine {
             username: None,
             organization_id,
             resource_type: None,
+            resource_id: None,
             detail: None,
         }
     }
@@ -150,6 +151,7 @@ impl Engine {
             username: Some(username),
             organization_id: user.and_then(|row| row.user.organization_id),
             resource_type: None,
+            resource_id: None,
             detail: None,
         };
         Ok(self.store.record(audit, None).await?)
@@ -177,6 +179,9 @@ impl Engine {
         const REFUSED: Error = Error::Unauthenticated("the token is not valid or has ended: sign in again");
         if bearer.len() > MAX_TOKEN {
             return Err(REFUSED);
+        }
+        if bearer.starts_with(service_accounts::PREFIX) {
+            return self.authenticate_service_account(bearer).await?.ok_or(REFUSED);
         }
         let claims = jsonwebtoken::decode::<Claims>(bearer, &self.tokens.decoding, &self.tokens.validation)
             .map_err(|_| REFUSED)?
@@ -275,8 +280,12 @@ fn password_fits(password: &Password, hash: &str) -> bool {
 }
 
 fn sha256_hex(text: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, text.as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What bcrypt looks at.

@@ -15,6 +15,7 @@ async fn engine(folder: &tempfile::TempDir, clock: Arc<ManualClock>) -> Engine {
         encryption_keys: vec![FernetKey::parse(KEY).unwrap()],
         progress: Arc::default(),
         secret_key: "0123456789abcdef0123456789abcdef".to_owned().into(),
+        service_account_pepper: None,
         algorithm: JwtAlgorithm::Hs256,
         access_token_minutes: 15,
         refresh_token_minutes: 1440,

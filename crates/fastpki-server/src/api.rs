@@ -6,22 +6,31 @@ mod cas;
 mod certificates;
 mod export;
 mod organizations;
+mod service_accounts;
 mod users;
 
-use axum::Router;
+use axum::http::Method;
 
-use crate::state::AppState;
+use crate::routes::Routes;
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::tagged("API")
         .merge(auth::routes())
         .merge(users::routes())
         .merge(organizations::routes())
         .merge(cas::routes())
         .merge(certificates::routes())
         .merge(export::routes())
+        .merge(service_accounts::routes())
         .merge(audit::routes())
 }
+
+/// Methods, as routes name them.
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
 
 /// Characters of a name that people give: what a database index, a log line and a table can bear.
 const MAX_NAME: usize = 255;

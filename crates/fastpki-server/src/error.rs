@@ -28,6 +28,8 @@ pub(crate) enum ApiError {
         /// Seconds after which to try again.
         retry_after: u64,
     },
+    /// The server cannot serve now.
+    NotReady,
     /// There is no such page.
     NoSuchRoute,
     /// The page knows no such method.
@@ -56,6 +58,7 @@ impl IntoResponse for ApiError {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
                 return response;
             }
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, json!("not ready: see the server's log")),
             Self::NoSuchRoute => (StatusCode::NOT_FOUND, json!("there is nothing here")),
             Self::NoSuchMethod => {
                 (StatusCode::METHOD_NOT_ALLOWED, json!("this method is not for this address"))
@@ -77,6 +80,16 @@ fn engine(error: Error) -> (StatusCode, Value) {
         Error::Invalid(text) => (StatusCode::BAD_REQUEST, json!(text)),
         Error::Coded { code, message } => {
             (StatusCode::BAD_REQUEST, json!({ "code": code, "message": message }))
+        }
+        Error::NoPolicy => {
+            let code = "service_account_has_no_policy";
+            (StatusCode::FORBIDDEN, json!({ "code": code, "message": error.to_string() }))
+        }
+        Error::PolicyViolation { field, ref value } => {
+            let code = "policy_violation";
+            let detail =
+                json!({ "code": code, "field": field, "value": value, "message": error.to_string() });
+            (StatusCode::BAD_REQUEST, detail)
         }
         Error::Conflict(text) => (StatusCode::CONFLICT, json!(text)),
         Error::Internal(text) => {

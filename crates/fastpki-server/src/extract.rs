@@ -4,18 +4,24 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::{
     body::to_bytes,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request, State},
     http::{header, request::Parts},
 };
 use fastpki_engine::{Caller, Error};
-use fastpki_types::{CaId, CertificateId, Location, UserId, ValidationProblem};
+use fastpki_types::{
+    CaId, CertificateId, Location, OrganizationId, ServiceAccountId, ServiceAccountTokenId, UserId,
+    ValidationProblem,
+};
+use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use crate::{
     error::ApiError,
     fields::{Fields, FromFields},
+    openapi::Operation,
     proxy,
     request_log::Principal,
+    routes::Describe,
     state::AppState,
 };
 
@@ -32,6 +38,12 @@ impl FromRequestParts<AppState> for Signed {
                 Err(Error::Unauthenticated("not signed in: send Authorization: Bearer").into())
             }
         }
+    }
+}
+
+impl Describe for Signed {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.signed(true);
     }
 }
 
@@ -57,6 +69,12 @@ impl FromRequestParts<AppState> for MaybeSigned {
     }
 }
 
+impl Describe for MaybeSigned {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.signed(false);
+    }
+}
+
 /// A user who has signed in. Service accounts are turned away.
 pub(crate) struct SignedUser(pub(crate) Caller);
 
@@ -72,6 +90,12 @@ impl FromRequestParts<AppState> for SignedUser {
     }
 }
 
+impl Describe for SignedUser {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.signed(true);
+    }
+}
+
 /// The id in the path.
 pub(crate) struct PathId<T>(pub(crate) T);
 
@@ -79,44 +103,70 @@ impl<T: From<PathInt>> FromRequestParts<AppState> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let params =
-            RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NoSuchRoute)?;
-        let (name, text) = params.iter().next().ok_or(ApiError::NoSuchRoute)?;
+        let [id] = path_ints(parts, state).await?;
+        Ok(Self(id.into()))
+    }
+}
+
+impl<T> Describe for PathId<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path_ids();
+    }
+}
+
+/// Both ids in the path.
+pub(crate) struct PathIds<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: From<PathInt>, B: From<PathInt>> FromRequestParts<AppState> for PathIds<A, B> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let [first, second] = path_ints(parts, state).await?;
+        Ok(Self(first.into(), second.into()))
+    }
+}
+
+impl<A, B> Describe for PathIds<A, B> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.path_ids();
+    }
+}
+
+/// The first numbers in the path, or every one of them that is none.
+async fn path_ints<const N: usize>(parts: &mut Parts, state: &AppState) -> Result<[PathInt; N], ApiError> {
+    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NoSuchRoute)?;
+    let mut ids = Vec::with_capacity(N);
+    let mut problems = Vec::new();
+    for (name, text) in params.iter().take(N) {
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             let loc = vec![Location::Field("path".into()), Location::Field(name.into())];
-            let msg = "should be a whole number".into();
-            return Err(ApiError::Unprocessable(vec![ValidationProblem {
-                kind: "int_parsing".into(),
-                loc,
-                msg,
-            }]));
+            let (kind, msg) = ("int_parsing".into(), "should be a whole number".into());
+            problems.push(ValidationProblem { kind, loc, msg });
         }
         // No row has a negative id: what does not fit is not there.
-        Ok(Self(PathInt(text.parse().unwrap_or(-1)).into()))
+        ids.push(PathInt(text.parse().unwrap_or(-1)));
     }
+    if !problems.is_empty() {
+        return Err(ApiError::Unprocessable(problems));
+    }
+    ids.try_into().map_err(|_| ApiError::NoSuchRoute)
 }
 
 /// A number in a path that becomes an id.
 pub(crate) struct PathInt(i32);
 
-impl From<PathInt> for CaId {
-    fn from(PathInt(id): PathInt) -> Self {
-        Self(id)
-    }
+macro_rules! from_path {
+    ($($id:ident)*) => {$(
+        impl From<PathInt> for $id {
+            fn from(PathInt(id): PathInt) -> Self {
+                Self(id)
+            }
+        }
+    )*};
 }
 
-impl From<PathInt> for CertificateId {
-    fn from(PathInt(id): PathInt) -> Self {
-        Self(id)
-    }
-}
-
-impl From<PathInt> for UserId {
-    fn from(PathInt(id): PathInt) -> Self {
-        Self(id)
-    }
-}
+from_path! { CaId CertificateId OrganizationId ServiceAccountId ServiceAccountTokenId UserId }
 
 /// The query string, read field by field.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -127,6 +177,12 @@ impl<T: FromFields> FromRequestParts<AppState> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let object = pairs(parts.uri.query().unwrap_or_default().as_bytes());
         Fields::new("query", object).finish().map(Self).map_err(ApiError::Unprocessable)
+    }
+}
+
+impl<T: FromFields> Describe for Query<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
     }
 }
 
@@ -158,6 +214,12 @@ impl<T: FromFields> FromRequest<AppState> for Body<T> {
     }
 }
 
+impl<T: FromFields + JsonSchema> Describe for Body<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>("application/json");
+    }
+}
+
 /// A body of `application/x-www-form-urlencoded`, read field by field.
 pub(crate) struct FormBody<T>(pub(crate) T);
 
@@ -167,6 +229,12 @@ impl<T: FromFields> FromRequest<AppState> for FormBody<T> {
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
         let bytes = read(request).await?;
         Fields::new("body", pairs(&bytes)).finish().map(Self).map_err(ApiError::Unprocessable)
+    }
+}
+
+impl<T: FromFields + JsonSchema> Describe for FormBody<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>("application/x-www-form-urlencoded");
     }
 }
 
@@ -181,6 +249,12 @@ impl FromRequestParts<AppState> for BaseUrl {
     }
 }
 
+impl Describe for BaseUrl {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.refuses(400);
+    }
+}
+
 /// The client's address.
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
@@ -190,6 +264,20 @@ impl FromRequestParts<AppState> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         Ok(Self(proxy::client_address(parts, state)))
     }
+}
+
+impl Describe for ClientAddress {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.refuses(429);
+    }
+}
+
+impl Describe for State<AppState> {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Describe for OriginalUri {
+    fn describe(_: &mut Operation<'_>) {}
 }
 
 async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {

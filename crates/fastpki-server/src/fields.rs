@@ -2,8 +2,8 @@
 //!
 //! Values are taken as leniently as the old system takes them: a number or a boolean may come as its text.
 
-use fastpki_types::{Flags, Location, Named, SanRequest, Timestamp, ValidationProblem};
-use serde_json::{Map, Value};
+use fastpki_types::{Flags, FlagsUpdate, Location, Named, SanRequest, Timestamp, ValidationProblem};
+use serde_json::{Map, Value, json};
 
 /// An object being read. What does not fit is noted; a stand-in is returned, and never used, since
 /// [`Fields::finish`] fails where anything was noted.
@@ -11,6 +11,15 @@ pub(crate) struct Fields {
     place: &'static str,
     object: Map<String, Value>,
     problems: Vec<ValidationProblem>,
+    /// What was read, while it is only asked what there is to read.
+    described: Option<Vec<Field>>,
+}
+
+/// A field that can be read, as JSON Schema has it.
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) schema: Value,
+    pub(crate) required: bool,
 }
 
 /// What can be read from the fields of an object.
@@ -37,12 +46,35 @@ impl Text {
     pub(crate) const fn lines(most: usize) -> Self {
         Self { length: (0, most), multiline: true }
     }
+
+    fn schema(self) -> Value {
+        let mut schema = json!({ "type": "string", "maxLength": self.length.1 });
+        if self.length.0 > 0 {
+            schema["minLength"] = self.length.0.into();
+        }
+        // Control characters are refused, and so is what is nothing but blanks.
+        schema["pattern"] = if self.multiline {
+            r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$".into()
+        } else {
+            r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+                .into()
+        };
+        schema
+    }
 }
 
 impl Fields {
     /// Fields of `body` or `query`.
     pub(crate) fn new(place: &'static str, object: Map<String, Value>) -> Self {
-        Self { place, object, problems: Vec::new() }
+        Self { place, object, problems: Vec::new(), described: None }
+    }
+
+    /// What would be read of an object.
+    pub(crate) fn described_by<T: FromFields>() -> Vec<Field> {
+        let mut fields = Self::new("body", Map::new());
+        fields.described = Some(Vec::new());
+        T::from_fields(&mut fields);
+        fields.described.unwrap_or_default()
     }
 
     /// Reads the whole, or lists every problem.
@@ -58,6 +90,7 @@ impl Fields {
 
     /// A text that may be null or missing.
     pub(crate) fn optional_text(&mut self, name: &'static str, rule: Text) -> Option<String> {
+        self.describe(name, || rule.schema());
         let value = self.take(name)?;
         Some(self.checked_text(&[Location::Field(name.into())], value, rule))
     }
@@ -75,6 +108,10 @@ impl Fields {
 
     /// An enumeration's value that may be null or missing.
     pub(crate) fn optional_choice<T: Named>(&mut self, name: &'static str) -> Option<T> {
+        self.describe(name, || {
+            let names: Vec<&str> = T::ALL.iter().map(|value| value.name()).collect();
+            json!({ "type": "string", "enum": names })
+        });
         let value = self.take(name)?;
         let chosen = value.as_str().and_then(T::from_name);
         if chosen.is_none() {
@@ -86,6 +123,7 @@ impl Fields {
 
     /// A whole number that may be null or missing.
     pub(crate) fn optional_number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
+        self.describe(name, || json!({ "type": "integer", "minimum": least, "maximum": most }));
         let value = self.take(name)?;
         let Some(number) = whole_number(&value) else {
             self.note(name, "int_parsing", "should be a whole number".into());
@@ -105,6 +143,17 @@ impl Fields {
         i32::try_from(number).ok().map(make)
     }
 
+    /// An id that must be there.
+    pub(crate) fn id<T>(&mut self, name: &'static str, make: fn(i32) -> T) -> T {
+        let problems = self.problems.len();
+        let id = self.optional_number(name, i32::MIN.into(), i32::MAX.into());
+        if id.is_none() && self.problems.len() == problems {
+            self.missing::<()>(name);
+        }
+        // The stand-in is used nowhere.
+        make(id.and_then(|id| i32::try_from(id).ok()).unwrap_or_default())
+    }
+
     /// A number of at least one that may be null or missing.
     pub(crate) fn optional_count(&mut self, name: &'static str, most: u32) -> Option<u32> {
         self.optional_number(name, 1, most.into()).and_then(|number| u32::try_from(number).ok())
@@ -112,6 +161,7 @@ impl Fields {
 
     /// A boolean that may be null or missing.
     pub(crate) fn optional_flag(&mut self, name: &'static str) -> Option<bool> {
+        self.describe(name, || json!({ "type": "boolean" }));
         let value = self.take(name)?;
         let flag = boolean(&value);
         if flag.is_none() {
@@ -120,8 +170,19 @@ impl Fields {
         Some(flag.unwrap_or_default())
     }
 
+    /// A number of at least one that must be there.
+    pub(crate) fn count(&mut self, name: &'static str, most: u32) -> u32 {
+        let problems = self.problems.len();
+        let count = self.optional_count(name, most);
+        if count.is_none() && self.problems.len() == problems {
+            self.missing::<()>(name);
+        }
+        count.unwrap_or(1)
+    }
+
     /// A date and time that may be null or missing.
     pub(crate) fn optional_time(&mut self, name: &'static str) -> Option<Timestamp> {
+        self.describe(name, || json!({ "type": "string", "format": "date-time" }));
         let value = self.take(name)?;
         // In a query string, an unescaped "+" of an offset arrives as a blank.
         let time =
@@ -143,15 +204,8 @@ impl Fields {
         most: usize,
         rule: Text,
     ) -> Option<Vec<String>> {
-        let value = self.take(name)?;
-        let Value::Array(items) = value else {
-            self.note(name, "list_type", "should be a list".into());
-            return None;
-        };
-        if items.len() > most {
-            self.note(name, "too_long", format!("should have at most {most} items, not {}", items.len()));
-            return None;
-        }
+        self.describe(name, || json!({ "type": "array", "maxItems": most, "items": rule.schema() }));
+        let items = self.optional_list(name, most)?;
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let place = [Location::Field(name.into()), Location::Index(index)];
@@ -169,6 +223,75 @@ impl Fields {
         }
     }
 
+    /// Capability flags to be changed.
+    pub(crate) fn flags_update(&mut self) -> FlagsUpdate {
+        FlagsUpdate {
+            can_create_ca: self.optional_flag("can_create_ca"),
+            can_create_cert: self.optional_flag("can_create_cert"),
+            can_revoke_cert: self.optional_flag("can_revoke_cert"),
+            can_export_private_key: self.optional_flag("can_export_private_key"),
+            can_delete_ca: self.optional_flag("can_delete_ca"),
+        }
+    }
+
+    /// A list of an enumeration's values that may be null or missing.
+    pub(crate) fn optional_choices<T: Named>(&mut self, name: &'static str) -> Option<Vec<T>> {
+        self.describe(name, || {
+            let names: Vec<&str> = T::ALL.iter().map(|value| value.name()).collect();
+            json!({ "type": "array", "maxItems": MAX_CHOICES, "items": { "type": "string", "enum": names } })
+        });
+        let names: Vec<String> = T::ALL.iter().map(|value| format!("'{}'", value.name())).collect();
+        let wrong = ("enum", format!("should be one of {}", names.join(", ")));
+        self.optional_items(name, MAX_CHOICES, &wrong, |item| item.as_str().and_then(T::from_name))
+    }
+
+    /// A list of whole numbers that may be null or missing.
+    pub(crate) fn optional_ids(&mut self, name: &'static str, most: usize) -> Option<Vec<i32>> {
+        self.describe(name, || {
+            json!({ "type": "array", "maxItems": most, "items": {
+                "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX,
+            } })
+        });
+        let wrong = ("int_parsing", "should be a whole number, and an id".to_owned());
+        self.optional_items(name, most, &wrong, |item| whole_number(item)?.try_into().ok())
+    }
+
+    fn optional_items<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        wrong: &(&str, String),
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.optional_list(name, most)?;
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read(item) {
+                Some(value) => values.push(value),
+                None => self.note_item(name, index, wrong.0, wrong.1.clone()),
+            }
+        }
+        Some(values)
+    }
+
+    fn optional_list(&mut self, name: &'static str, most: usize) -> Option<Vec<Value>> {
+        let value = self.take(name)?;
+        let Value::Array(items) = value else {
+            self.note(name, "list_type", "should be a list".into());
+            return None;
+        };
+        if items.len() > most {
+            self.note(name, "too_long", format!("should have at most {most} items, not {}", items.len()));
+            return None;
+        }
+        Some(items)
+    }
+
+    /// Notes a problem of an item of a list.
+    pub(crate) fn note_item(&mut self, name: &'static str, index: usize, kind: &str, msg: String) {
+        self.note_at(&[Location::Field(name.into()), Location::Index(index)], kind, msg);
+    }
+
     /// The capability flags of a request.
     pub(crate) fn flags(&mut self) -> Flags {
         let mut flag = |name| self.optional_flag(name).unwrap_or_default();
@@ -181,8 +304,26 @@ impl Fields {
         }
     }
 
+    /// Says more of a field that was just read than its kind does.
+    pub(crate) fn refine(&mut self, keyword: &str, value: impl Into<Value>) {
+        if let Some(field) = self.described.as_mut().and_then(|described| described.last_mut()) {
+            field.schema[keyword] = value.into();
+        }
+    }
+
+    fn describe(&mut self, name: &'static str, schema: impl FnOnce() -> Value) {
+        if let Some(described) = &mut self.described {
+            described.push(Field { name, schema: schema(), required: false });
+        }
+    }
+
     /// Notes a problem of a field.
     pub(crate) fn note(&mut self, name: &'static str, kind: &str, msg: String) {
+        if kind == "missing"
+            && let Some(described) = &mut self.described
+        {
+            described.iter_mut().filter(|field| field.name == name).for_each(|field| field.required = true);
+        }
         self.note_at(&[Location::Field(name.into())], kind, msg);
     }
 
@@ -192,7 +333,8 @@ impl Fields {
         self.problems.push(ValidationProblem { kind: kind.into(), loc, msg });
     }
 
-    fn missing<T: Default>(&mut self, name: &'static str) -> T {
+    /// Notes that a field is missing; gives a stand-in.
+    pub(crate) fn missing<T: Default>(&mut self, name: &'static str) -> T {
         self.note(name, "missing", "is required".into());
         T::default()
     }
@@ -253,6 +395,8 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// Values of an enumeration in a list: more than any has.
+const MAX_CHOICES: usize = 100;
 /// Alternative names of one kind in a request; a certificate has no more.
 pub(crate) const MAX_SANS: usize = 1000;
 /// Characters of one alternative name: a host name has 253, an e-mail address 254.
@@ -261,7 +405,6 @@ const MAX_SAN: usize = 254;
 #[cfg(test)]
 mod tests {
     use fastpki_types::UserRole;
-    use serde_json::json;
 
     use super::*;
 

@@ -3,22 +3,26 @@
 //! This crate has neither the store nor the X.509 code among its dependencies: it cannot run SQL and
 //! it cannot sign.
 
+mod answers;
 mod api;
+mod docs;
 mod error;
 mod extract;
 mod fields;
 mod listing;
+mod openapi;
 mod proxy;
 mod public;
 mod rate_limit;
 mod request_log;
 mod router;
+mod routes;
 mod serve;
 pub mod settings;
 mod start;
 mod state;
 
-pub use router::router;
+pub use router::{openapi, router};
 pub use serve::{Running, serve};
 pub use start::{StartError, database_config, encryption_keys, engine_config};
 pub use state::{AppState, WebSettings};

@@ -1,6 +1,6 @@
 //! Lists that stream: whatever their length, a page of them is in memory at a time.
 
-use std::future::Future;
+use std::{future::Future, marker::PhantomData};
 
 use axum::{
     body::Body,
@@ -8,11 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     error::ApiError,
     fields::{Fields, FromFields},
+    openapi::Operation,
+    routes::Describe,
 };
 
 /// Which part of a list is asked for.
@@ -41,6 +44,24 @@ pub(crate) trait Item: Serialize {
     fn id(&self) -> i32;
 }
 
+/// A list, on its way.
+pub(crate) struct Listed<T> {
+    response: Response,
+    item: PhantomData<T>,
+}
+
+impl<T> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+impl<T: JsonSchema> Describe for Listed<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answers_page_of::<T>();
+    }
+}
+
 /// Answers with a list. `fetch(after, skip, limit)` gives items by id.
 pub(crate) async fn list<T, F, W>(
     path: &str,
@@ -48,7 +69,7 @@ pub(crate) async fn list<T, F, W>(
     page: Page,
     total: i64,
     fetch: F,
-) -> Result<Response, ApiError>
+) -> Result<Listed<T>, ApiError>
 where
     T: Item + Send + 'static,
     F: Fn(i32, i64, i64) -> W + Send + Sync + 'static,
@@ -86,7 +107,7 @@ where
     if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, link);
     }
-    Ok(response)
+    Ok(Listed { response, item: PhantomData })
 }
 
 struct Cursor {

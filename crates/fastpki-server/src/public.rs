@@ -1,41 +1,72 @@
 //! What anybody may download, and whether the server is well.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use fastpki_types::Timestamp;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::{error::ApiError, state::AppState};
+use crate::{answers::PEM, error::ApiError, routes::Routes, state::AppState};
 
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/", get(welcome))
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
-        .route("/crl/{file}", get(crl))
-        .route("/ca/{file}", get(ca))
+pub(crate) fn routes() -> Routes {
+    Routes::tagged("pki")
+        .on(Method::GET, "/", welcome, "What this is", &[])
+        .on(Method::GET, "/healthz", alive, "Whether the server runs", &[])
+        .on(
+            Method::GET,
+            "/readyz",
+            ready,
+            "Whether the database answers and private keys can be read",
+            &[503],
+        )
+        .files(
+            "/crl/{file}",
+            crl,
+            &[
+                ("/crl/{ca_slug}", "The CRL of a CA as DER", "application/pkix-crl"),
+                ("/crl/{ca_slug}.pem", "The CRL of a CA as PEM", PEM),
+            ],
+        )
+        .files(
+            "/ca/{file}",
+            ca,
+            &[
+                ("/ca/{ca_slug}.crt", "The certificate of a CA as DER", "application/pkix-cert"),
+                ("/ca/{ca_slug}.pem", "The certificate of a CA as PEM", PEM),
+            ],
+        )
 }
 
-async fn welcome(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({ "message": format!("Welcome to {}", state.web.project_name) }))
+/// A word for people.
+#[derive(JsonSchema, Serialize)]
+struct Message {
+    message: String,
 }
 
-async fn alive() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+/// How the server is.
+#[derive(JsonSchema, Serialize)]
+struct Status {
+    status: &'static str,
 }
 
-async fn ready(State(state): State<AppState>) -> Response {
+async fn welcome(State(state): State<AppState>) -> Result<Json<Message>, ApiError> {
+    Ok(Json(Message { message: format!("Welcome to {}", state.web.project_name) }))
+}
+
+async fn alive() -> Result<Json<Status>, ApiError> {
+    Ok(Json(Status { status: "alive" }))
+}
+
+async fn ready(State(state): State<AppState>) -> Result<Json<Status>, ApiError> {
     match state.engine.check_ready().await {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(()) => Ok(Json(Status { status: "ready" })),
         Err(error) => {
             tracing::error!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not ready: see the server's log" })))
-                .into_response()
+            Err(ApiError::NotReady)
         }
     }
 }
@@ -158,7 +189,6 @@ impl Download {
     }
 }
 
-const PEM: &str = "application/x-pem-file";
 /// Seconds a cache may keep a CRL: a revocation is seen that much later behind one.
 const CRL_MAX_AGE: i64 = 300;
 /// Seconds a cache may keep a CA's certificate, which never changes: a day.

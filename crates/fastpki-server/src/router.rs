@@ -11,13 +11,16 @@ use tower_http::{
     cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer},
 };
 
-use crate::{api, error::ApiError, public, request_log::log_request, state::AppState};
+use crate::{api, docs, error::ApiError, public, request_log::log_request, routes::Routes, state::AppState};
 
 /// Every route, dressed.
 pub fn router(state: AppState) -> Router {
-    let mut router = Router::new()
-        .nest(&state.web.api_prefix, api::routes())
-        .merge(public::routes())
+    let (mut router, description) = routes(&state.web.api_prefix).split();
+    if state.web.enable_docs {
+        let document = description.document(&state.web.project_name, &state.web.api_prefix);
+        router = router.merge(docs::routes(&state.web.api_prefix, document));
+    }
+    let mut router = router
         .fallback(|| async { ApiError::NoSuchRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoSuchMethod })
         .layer(CatchPanicLayer::custom(|_| panicked()));
@@ -25,6 +28,15 @@ pub fn router(state: AppState) -> Router {
         router = router.layer(cors);
     }
     router.layer(middleware::from_fn_with_state(state.clone(), log_request)).with_state(state)
+}
+
+/// The OpenAPI 3.1 description of the API, as it is served with `ENABLE_DOCS`.
+pub fn openapi(project_name: &str, api_prefix: &str) -> serde_json::Value {
+    routes(api_prefix).split().1.document(project_name, api_prefix)
+}
+
+fn routes(api_prefix: &str) -> Routes {
+    api::routes().under(api_prefix).merge(public::routes())
 }
 
 /// A panic is a fault of ours; the client gets a plain 500, and the server goes on.

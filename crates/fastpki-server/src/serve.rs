@@ -57,15 +57,16 @@ impl Running {
 /// Lets the engine tidy up.
 async fn tidy(state: AppState) {
     let mut minute = tokio::time::interval(Duration::from_secs(60));
-    let mut hour = tokio::time::interval(Duration::from_secs(3600));
     loop {
-        tokio::select! {
-            _ = minute.tick() => state.engine.drop_idle_keys(),
-            _ = hour.tick() => match state.engine.sweep_tokens().await {
-                Ok(0) => {}
-                Ok(swept) => tracing::info!(swept, "tokens that have ended were removed"),
-                Err(error) => tracing::error!(%error, "tokens that have ended could not be removed"),
-            },
+        minute.tick().await;
+        state.engine.drop_idle_keys();
+        match state.engine.sweep_tokens().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "tokens that have ended were removed"),
+            Err(error) => tracing::error!(%error, "tokens that have ended could not be removed"),
+        }
+        if let Err(error) = state.engine.record_token_uses().await {
+            tracing::error!(%error, "when tokens were last used could not be written down");
         }
     }
 }

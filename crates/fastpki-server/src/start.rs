@@ -52,6 +52,10 @@ pub fn engine_config(settings: &Settings, progress: Arc<Progress>) -> Result<Con
         encryption_keys: encryption_keys(&settings.encryption_keys)?,
         progress,
         secret_key,
+        service_account_pepper: settings
+            .service_account_pepper
+            .as_ref()
+            .map(|pepper| Zeroizing::new(pepper.expose().to_owned())),
         algorithm: settings.algorithm,
         access_token_minutes: settings.access_token_minutes,
         refresh_token_minutes: settings.refresh_token_minutes,

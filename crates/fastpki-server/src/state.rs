@@ -29,6 +29,8 @@ pub struct WebSettings {
     pub cors_origins: Vec<String>,
     /// Whether anyone may create an account.
     pub allow_unauthenticated_registration: bool,
+    /// Whether the API's description and its page are served.
+    pub enable_docs: bool,
     /// How often one client address may try to sign in.
     pub auth_rate_limit: RateLimits,
 }

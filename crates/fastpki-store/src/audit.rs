@@ -23,8 +23,10 @@ pub struct NewAudit {
     pub username: Option<String>,
     /// The organization whose log it belongs to.
     pub organization_id: Option<OrganizationId>,
-    /// What it was done to; its id comes with the change.
+    /// What it was done to,
     pub resource_type: Option<&'static str>,
+    /// and its id, where it is another than that of the row which changes.
+    pub resource_id: Option<i32>,
     /// Particulars, for people.
     pub detail: Option<String>,
 }
@@ -116,8 +118,10 @@ pub(crate) async fn record(
     tx.execute(
         "/* record_audit */
          INSERT INTO audit_logs (id, created_at, action, user_id, username, service_account_id,
-                                 service_account_name, organization_id, resource_type, resource_id, detail, own_action)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8), $9, $10, $11, $12)",
+                                 service_account_name, organization_id, original_organization_id, resource_type,
+                                 resource_id, detail, own_action)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8),
+                 CASE WHEN NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = $8) THEN $8 END, $9, $10, $11, $12)",
         &[
             id.into(),
             audit.at.into(),
@@ -128,7 +132,7 @@ pub(crate) async fn record(
             audit.service_account.as_ref().map(|(_, name)| name.as_str()).into(),
             audit.organization_id.into(),
             audit.resource_type.into(),
-            resource_id.into(),
+            audit.resource_id.or(resource_id).into(),
             audit.detail.as_deref().into(),
             known.map_or(Value::Null, |_| Value::named(audit.action)),
         ],
@@ -142,7 +146,8 @@ pub(crate) async fn record(
 fn stand_in(action: AuditAction) -> Option<AuditAction> {
     match action {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
-        AuditAction::TokensInvalidate => Some(AuditAction::UserUpdate),
+        AuditAction::TokensInvalidate | AuditAction::UserDelete => Some(AuditAction::UserUpdate),
+        AuditAction::OrgUpdate => Some(AuditAction::OrgCreate),
         AuditAction::KeysEncrypt
         | AuditAction::KeysRotate
         | AuditAction::KeysDecrypt

@@ -20,6 +20,15 @@ pub struct AuthorityRow {
     pub created_by_service_account_id: Option<ServiceAccountId>,
 }
 
+/// What went with a CA that was given to another organization.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// CAs below it.
+    pub authorities: u64,
+    /// Certificates of it and of those.
+    pub certificates: u64,
+}
+
 /// A certificate authority to be recorded.
 pub struct NewAuthority {
     /// What people call it.
@@ -92,6 +101,31 @@ impl Store {
                     let sql = "/* create_crl */ INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, $2)";
                     tx.execute(sql, &[id.into(), 0.into()]).await?;
                     audit::record(tx, &audit, Some(id.0)).await?;
+                    one(tx, id).await?.ok_or(StoreError::Gone)
+                })
+            })
+            .await
+    }
+
+    /// Gives a CA to another organization. With `cascade`, CAs below it and certificates that have no organization go with
+    /// it; where a CA of another organization stands, nothing from there on does.
+    pub async fn move_authority(
+        &self,
+        id: CaId,
+        to: OrganizationId,
+        cascade: bool,
+        now: Timestamp,
+        audit: impl FnOnce(Moved) -> NewAudit + Send + 'static,
+    ) -> Result<AuthorityRow, StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.lock_table(Table::Authorities).await?;
+                    if give(tx, id, to, now).await? == 0 {
+                        return Err(StoreError::Gone);
+                    }
+                    let moved = if cascade { move_below(tx, id, to, now).await? } else { Moved::default() };
+                    audit::record(tx, &audit(moved), Some(id.0)).await?;
                     one(tx, id).await?.ok_or(StoreError::Gone)
                 })
             })
@@ -259,6 +293,39 @@ impl Store {
             })
             .await
     }
+}
+
+async fn give(tx: &mut Tx, id: CaId, to: OrganizationId, now: Timestamp) -> Result<u64, StoreError> {
+    let sql = "/* give_authority */
+               UPDATE certificate_authorities SET organization_id = $2, updated_at = $3 WHERE id = $1";
+    tx.execute(sql, &[id.into(), to.into(), now.into()]).await
+}
+
+async fn move_below(tx: &mut Tx, id: CaId, to: OrganizationId, now: Timestamp) -> Result<Moved, StoreError> {
+    let children =
+        "/* children_of */ SELECT id, organization_id FROM certificate_authorities WHERE parent_ca_id = $1";
+    let certificates = "/* give_certificates */
+                        UPDATE certificates SET organization_id = $2, updated_at = $3
+                        WHERE issuer_id = $1 AND organization_id IS NULL";
+    let mut moved = Moved::default();
+    let mut seen = vec![id];
+    let mut next = 0;
+    while let Some(&issuer) = seen.get(next) {
+        next += 1;
+        moved.certificates += tx.execute(certificates, &[issuer.into(), to.into(), now.into()]).await?;
+        for mut child in tx.rows(children, &[issuer.into()]).await? {
+            let (child, owner): (CaId, Option<OrganizationId>) = (child.next()?, child.next()?);
+            // An adopted database has no guard against a circle.
+            if owner.is_some_and(|owner| owner != to) || seen.contains(&child) {
+                continue;
+            }
+            if owner.is_none() {
+                moved.authorities += give(tx, child, to, now).await?;
+            }
+            seen.push(child);
+        }
+    }
+    Ok(moved)
 }
 
 /// Whether there is a CA with this id.

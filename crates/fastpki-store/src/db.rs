@@ -124,6 +124,9 @@ pub(crate) enum Table {
     CrlEntries,
     RefreshTokens,
     BlocklistedTokens,
+    ServiceAccounts,
+    ServiceAccountTokens,
+    Policies,
     AuditLogs,
 }
 
@@ -137,6 +140,9 @@ impl Table {
             Self::CrlEntries => "crl_entries",
             Self::RefreshTokens => "refresh_tokens",
             Self::BlocklistedTokens => "blocklisted_tokens",
+            Self::ServiceAccounts => "service_accounts",
+            Self::ServiceAccountTokens => "service_account_tokens",
+            Self::Policies => "issuance_policies",
             Self::AuditLogs => "audit_logs",
         }
     }

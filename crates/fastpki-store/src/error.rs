@@ -9,6 +9,8 @@ pub enum Unique {
     Email,
     /// The name of an organization.
     OrganizationName,
+    /// The name of a service account within its organization.
+    ServiceAccountName,
     /// The serial number of what one CA issued.
     Serial,
     /// Any other.
@@ -30,6 +32,12 @@ pub enum StoreError {
     /// A CA that others hang below cannot be deleted.
     #[error("the CA has children")]
     HasChildren,
+    /// The organization still has something: what, in the plural.
+    #[error("the organization still has {0}")]
+    NotEmpty(&'static str),
+    /// There would be no active superuser left.
+    #[error("this is the last active superuser")]
+    LastSuperuser,
     /// Somebody else became the first user.
     #[error("there are users already")]
     NotFirstUser,
@@ -97,7 +105,10 @@ impl From<deadpool_postgres::PoolError> for StoreError {
 }
 
 fn unique(constraint: &str) -> Unique {
-    const NAMES: [(&str, Unique); 5] = [
+    const NAMES: [(&str, Unique); 8] = [
+        ("issuance_policies", Unique::Other),
+        ("service_account_tokens", Unique::Other),
+        ("service_account", Unique::ServiceAccountName),
         ("username", Unique::Username),
         ("email", Unique::Email),
         ("organizations", Unique::OrganizationName),

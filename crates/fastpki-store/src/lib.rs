@@ -12,9 +12,12 @@ mod crls;
 mod db;
 mod error;
 mod fernet;
+mod jobs;
 mod migrate;
 mod organizations;
+mod policies;
 mod seal;
+mod service_accounts;
 mod sessions;
 mod tls;
 mod users;
@@ -23,15 +26,16 @@ pub use at_rest::{
     KeyTable, KeysLock, Progress, Rewrite, Rewritten, Stage, Survey, TableKeys, UnreadableKeys, Wipe,
 };
 pub use audit::{AuditFilter, NewAudit};
-pub use authorities::{AuthorityRow, NewAuthority};
+pub use authorities::{AuthorityRow, Moved, NewAuthority};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};
 pub use error::{StoreError, Unique};
 pub use fernet::{BadFingerprint, BadKey, FernetKey, Fingerprint, Undecryptable};
 pub use seal::{KeyOwner, Seal, SealedKey, StoredKey, Unreadable, UnreadableReason};
+pub use service_accounts::{NewToken, ServiceAccountChange, TokenRow};
 pub use sessions::NewRefreshToken;
-pub use users::{NewUser, PasswordHash, UserRow};
+pub use users::{NewUser, PasswordHash, UserChange, UserRow};
 
 use fastpki_types::Timestamp;
 

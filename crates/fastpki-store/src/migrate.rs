@@ -14,7 +14,7 @@ struct Migration {
     script: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: BASELINE,
         name: "fastpki_0_4",
@@ -26,6 +26,7 @@ const MIGRATIONS: [Migration; 3] = [
         name: "encryption_keys",
         script: include_str!("../migrations/0003_encryption_keys.sql"),
     },
+    Migration { version: 4, name: "principals", script: include_str!("../migrations/0004_principals.sql") },
 ];
 
 /// The migration that makes what FastPKI 0.4.0 made; an adopted database has it already.
@@ -52,16 +53,12 @@ pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
             let applied = match applied {
                 Some(applied) => applied,
                 None => {
-                    tx.script(&dialect(
-                        "CREATE TABLE fastpki_migrations (
-                             version INTEGER NOT NULL PRIMARY KEY,
-                             name VARCHAR NOT NULL,
-                             applied_at {timestamp} NOT NULL
-                         )",
-                        tx.is_sqlite(),
-                    ))
-                    .await?;
-                    inherited(tx, now).await?
+                    let inherited = inherited(tx).await?;
+                    tx.script(&dialect(MARKS, tx.is_sqlite())).await?;
+                    for migration in MIGRATIONS.iter().filter(|migration| migration.version <= inherited) {
+                        record(tx, migration, now).await?;
+                    }
+                    inherited
                 }
             };
             for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
@@ -76,7 +73,7 @@ pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
 
 /// The newest migration that was applied; `None` where this program has never been.
 async fn applied(tx: &mut Tx) -> Result<Option<i32>, StoreError> {
-    if !has_table(tx, "fastpki_migrations").await? {
+    if !tables(tx).await?.iter().any(|table| table == "fastpki_migrations") {
         return Ok(None);
     }
     let row = tx.row("/* applied */ SELECT COALESCE(MAX(version), 0) FROM fastpki_migrations", &[]).await?;
@@ -85,50 +82,92 @@ async fn applied(tx: &mut Tx) -> Result<Option<i32>, StoreError> {
 
 /// What a database without our mark has of our schema: nothing if it is empty, the baseline if
 /// FastPKI 0.4.0 made it, with its migrations or without. Anything else is refused.
-async fn inherited(tx: &mut Tx, now: Timestamp) -> Result<i32, StoreError> {
-    let mut present = 0;
-    for table in OLD_TABLES {
-        present += usize::from(has_table(tx, table).await?);
-    }
-    if has_table(tx, "alembic_version").await? {
-        let stamp: Option<String> =
-            match tx.row("/* stamp */ SELECT version_num FROM alembic_version", &[]).await? {
-                Some(mut row) => row.next()?,
-                None => None,
-            };
-        if stamp.as_deref() != Some(ALEMBIC_HEAD) {
-            return Err(StoreError::Unusable(format!(
-                "the database is at revision {} of FastPKI, not at that of 0.4.0 ({ALEMBIC_HEAD}): start FastPKI 0.4.0 on it once, which brings it there, and then this program",
-                stamp.as_deref().unwrap_or("(none)")
-            )));
-        }
-    } else if present == 0 {
+async fn inherited(tx: &mut Tx) -> Result<i32, StoreError> {
+    let present = tables(tx).await?;
+    let is_there = |name: &str| present.iter().any(|table| table == name);
+    if present.is_empty() {
         return Ok(0);
     }
-    if present < OLD_TABLES.len() {
-        return Err(StoreError::Unusable(
-            "the database has other tables than FastPKI 0.4.0 has: give this program a database of its own"
-                .into(),
-        ));
+    if is_there("alembic_version") {
+        check_stamp(tx).await?;
     }
-    record(tx, &MIGRATIONS[0], now).await?;
+    let expected = schema_of_0_4()?;
+    if !expected.iter().any(|(table, _)| is_there(table)) && !is_there("alembic_version") {
+        return Err(StoreError::Unusable(format!(
+            "the database has tables that are not FastPKI's ({}): give this program a database of its own",
+            present.join(", ")
+        )));
+    }
+    for (table, columns) in expected.iter().filter(|(table, _)| table != "alembic_version") {
+        let there = columns_of(tx, table).await?;
+        if let Some(missing) = columns.iter().find(|column| !there.contains(column)) {
+            return Err(StoreError::Unusable(format!(
+                "the database has no column '{missing}' in a table '{table}', which FastPKI 0.4.0 has: if another version of FastPKI made it, bring it to 0.4.0 with that system first; else give this program a database of its own"
+            )));
+        }
+    }
     Ok(BASELINE)
+}
+
+async fn check_stamp(tx: &mut Tx) -> Result<(), StoreError> {
+    let stamp: Option<String> =
+        match tx.row("/* stamp */ SELECT version_num FROM alembic_version", &[]).await? {
+            Some(mut row) => row.next()?,
+            None => None,
+        };
+    if stamp.as_deref() == Some(ALEMBIC_HEAD) {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the database is at revision {} of FastPKI, not at that of 0.4.0 ({ALEMBIC_HEAD}): start FastPKI 0.4.0 on it once, which brings it there, and then this program",
+        stamp.as_deref().unwrap_or("(none)")
+    )))
+}
+
+/// The tables of FastPKI 0.4.0 with their columns, as the first migration makes them.
+fn schema_of_0_4() -> Result<Vec<(String, Vec<String>)>, StoreError> {
+    let model = rusqlite::Connection::open_in_memory()?;
+    model.execute_batch(&dialect(MIGRATIONS[0].script, true))?;
+    let mut tables: Vec<(String, Vec<String>)> = Vec::new();
+    let mut statement = model.prepare(
+        "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.rowid",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, column): (String, String) = (row.get(0)?, row.get(1)?);
+        match tables.last_mut() {
+            Some((last, columns)) if *last == table => columns.push(column),
+            _ => tables.push((table, vec![column])),
+        }
+    }
+    Ok(tables)
+}
+
+async fn tables(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    let sql = if tx.is_sqlite() {
+        "/* tables */ SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#' ORDER BY name"
+    } else {
+        "/* tables */ SELECT CAST(c.relname AS TEXT) FROM pg_class c
+         WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind IN ('r', 'p') ORDER BY 1"
+    };
+    tx.rows(sql, &[]).await?.into_iter().map(|mut row| row.next()).collect()
+}
+
+async fn columns_of(tx: &mut Tx, table: &str) -> Result<Vec<String>, StoreError> {
+    let sql = if tx.is_sqlite() {
+        "/* columns */ SELECT name FROM pragma_table_info($1)"
+    } else {
+        "/* columns */ SELECT CAST(a.attname AS TEXT) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+         WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND CAST(c.relname AS TEXT) = $1
+           AND a.attnum > 0 AND NOT a.attisdropped"
+    };
+    tx.rows(sql, &[table.into()]).await?.into_iter().map(|mut row| row.next()).collect()
 }
 
 async fn record(tx: &mut Tx, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
     let values = [migration.version.into(), migration.name.into(), now.into()];
     let sql = "/* record */ INSERT INTO fastpki_migrations (version, name, applied_at) VALUES ($1, $2, $3)";
     tx.execute(sql, &values).await.map(drop)
-}
-
-async fn has_table(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
-    let sql = if tx.is_sqlite() {
-        "/* has_table */ SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1"
-    } else {
-        "/* has_table */ SELECT table_name::text FROM information_schema.tables
-         WHERE table_schema = current_schema() AND table_name = $1::text"
-    };
-    Ok(tx.row(sql, &[name.into()]).await?.is_some())
 }
 
 /// A script in the words of one database.
@@ -158,16 +197,9 @@ const WORDS: [(&str, &str, &str); 9] = [
     ("{without_rowid}", "WITHOUT ROWID", ""),
 ];
 
-const OLD_TABLES: [&str; 11] = [
-    "organizations",
-    "users",
-    "certificate_authorities",
-    "certificates",
-    "crl_entries",
-    "service_accounts",
-    "service_account_tokens",
-    "issuance_policies",
-    "refresh_tokens",
-    "blocklisted_tokens",
-    "audit_logs",
-];
+/// Where it is written down which migrations were applied.
+const MARKS: &str = "CREATE TABLE fastpki_migrations (
+    version INTEGER NOT NULL PRIMARY KEY,
+    name VARCHAR NOT NULL,
+    applied_at {timestamp} NOT NULL
+)";

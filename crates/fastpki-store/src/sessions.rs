@@ -115,10 +115,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let sql = "/* invalidate_tokens */ UPDATE users SET tokens_invalidated_at = $2 WHERE id = $1";
-                    tx.execute(sql, &[user.into(), now.into()]).await?;
-                    let sql = "/* revoke_refresh_tokens */ UPDATE refresh_tokens SET revoked = $2 WHERE user_id = $1";
-                    tx.execute(sql, &[user.into(), true.into()]).await?;
+                    users::kill_tokens(tx, user, now).await?;
                     audit::record(tx, &audit, Some(user.0)).await
                 })
             })

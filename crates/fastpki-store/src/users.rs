@@ -1,6 +1,6 @@
 //! Users.
 
-use fastpki_types::{Flags, OrganizationId, Timestamp, User, UserId, UserRole};
+use fastpki_types::{Flags, FlagsUpdate, OrganizationId, Timestamp, User, UserId, UserRole};
 
 use crate::{
     Store,
@@ -49,6 +49,23 @@ pub struct NewUser {
     pub flags: Flags,
     /// Fails with [`StoreError::NotFirstUser`] unless there is no user yet.
     pub must_be_first: bool,
+}
+
+/// What of a user is to be changed: what is not given stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Unique over all users.
+    pub email: Option<String>,
+    /// The hash of a new password; all tokens die.
+    pub password: Option<PasswordHash>,
+    /// What the user is to the system.
+    pub role: Option<UserRole>,
+    /// Whether the user may sign in; with false all tokens die.
+    pub is_active: Option<bool>,
+    /// The organization the user is to belong to, or none.
+    pub organization: Option<Option<OrganizationId>>,
+    /// What the user may do beyond reading.
+    pub flags: FlagsUpdate,
 }
 
 macro_rules! select_users {
@@ -121,6 +138,65 @@ impl Store {
             .await
     }
 
+    /// Changes a user who still has the role and the organization that `was` has: whoever may change the user then
+    /// may not now, perhaps.
+    pub async fn update_user(
+        &self,
+        was: User,
+        change: UserChange,
+        now: Timestamp,
+        audit: NewAudit,
+    ) -> Result<User, StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let may_demote = change.role.is_some() || change.is_active.is_some();
+                    if may_demote {
+                        tx.lock_table(Table::Users).await?;
+                    }
+                    update(tx, &was, &change, now).await?;
+                    if may_demote {
+                        check_superuser_left(tx).await?;
+                    }
+                    if change.password.is_some() || change.is_active == Some(false) {
+                        kill_tokens(tx, was.id, now).await?;
+                    }
+                    audit::record(tx, &audit, Some(was.id.0)).await?;
+                    Ok(one(tx, was.id).await?.ok_or(StoreError::Gone)?.user)
+                })
+            })
+            .await
+    }
+
+    /// Deletes a user with their tokens. What they had created stays, as nobody's; the audit log keeps their name.
+    pub async fn delete_user(&self, id: UserId, audit: NewAudit) -> Result<(), StoreError> {
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.lock_table(Table::Users).await?;
+                    for sql in [
+                        "/* delete_refresh_tokens */ DELETE FROM refresh_tokens WHERE user_id = $1",
+                        "/* disown_authorities */
+                         UPDATE certificate_authorities SET created_by_user_id = NULL WHERE created_by_user_id = $1",
+                        "/* disown_certificates */
+                         UPDATE certificates SET created_by_user_id = NULL WHERE created_by_user_id = $1",
+                        "/* disown_service_accounts */
+                         UPDATE service_accounts SET created_by_user_id = NULL WHERE created_by_user_id = $1",
+                        "/* keep_audit_id */
+                         UPDATE audit_logs SET original_user_id = user_id, user_id = NULL WHERE user_id = $1",
+                    ] {
+                        tx.execute(sql, &[id.into()]).await?;
+                    }
+                    if tx.execute("/* delete_user */ DELETE FROM users WHERE id = $1", &[id.into()]).await? == 0 {
+                        return Err(StoreError::Gone);
+                    }
+                    check_superuser_left(tx).await?;
+                    audit::record(tx, &audit, Some(id.0)).await
+                })
+            })
+            .await
+    }
+
     /// Whether there is any user.
     pub async fn any_user(&self) -> Result<bool, StoreError> {
         let sql = "/* any_user */ SELECT id FROM users LIMIT 1";
@@ -165,6 +241,19 @@ impl Store {
             .await
     }
 
+    /// The users of an organization, by id.
+    pub async fn members(&self, organization: OrganizationId) -> Result<Vec<User>, StoreError> {
+        let sql = select_users!("members", "FROM users u WHERE u.organization_id = $1 ORDER BY u.id");
+        self.db
+            .scan(move |tx| {
+                Box::pin(async move {
+                    let rows = tx.rows(sql, &[organization.into()]).await?;
+                    rows.into_iter().map(|mut row| Ok(user_row(&mut row)?.user)).collect()
+                })
+            })
+            .await
+    }
+
     /// Users by id.
     pub async fn users(&self, skip: i64, limit: i64) -> Result<Vec<User>, StoreError> {
         let sql = select_users!("users", "FROM users u ORDER BY u.id LIMIT $1 OFFSET $2");
@@ -183,6 +272,51 @@ impl Store {
 pub(crate) async fn one(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
     let sql = select_users!("user", "FROM users u WHERE u.id = $1");
     tx.row(sql, &[id.into()]).await?.as_mut().map(user_row).transpose()
+}
+
+async fn update(tx: &mut Tx, was: &User, change: &UserChange, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "/* update_user */
+               UPDATE users
+               SET email = COALESCE($4, email), hashed_password = COALESCE($5, hashed_password), role = COALESCE($6, role),
+                   is_active = COALESCE($7, is_active),
+                   organization_id = CASE WHEN $8 THEN $9 ELSE organization_id END,
+                   can_create_ca = COALESCE($10, can_create_ca), can_create_cert = COALESCE($11, can_create_cert),
+                   can_revoke_cert = COALESCE($12, can_revoke_cert),
+                   can_export_private_key = COALESCE($13, can_export_private_key),
+                   can_delete_ca = COALESCE($14, can_delete_ca), updated_at = $15
+               WHERE id = $1 AND role = $2 AND organization_id IS NOT DISTINCT FROM $3";
+    let values = [
+        was.id.into(),
+        Value::named(was.role),
+        was.organization_id.into(),
+        change.email.as_deref().into(),
+        change.password.as_ref().map(|hash| hash.0.as_str()).into(),
+        change.role.map_or(Value::Null, Value::named),
+        change.is_active.into(),
+        change.organization.is_some().into(),
+        change.organization.flatten().into(),
+        change.flags.can_create_ca.into(),
+        change.flags.can_create_cert.into(),
+        change.flags.can_revoke_cert.into(),
+        change.flags.can_export_private_key.into(),
+        change.flags.can_delete_ca.into(),
+        now.into(),
+    ];
+    if tx.execute(sql, &values).await? == 0 { Err(StoreError::Gone) } else { Ok(()) }
+}
+
+async fn check_superuser_left(tx: &mut Tx) -> Result<(), StoreError> {
+    let sql = "/* superuser_left */ SELECT id FROM users WHERE role = $1 AND is_active = $2 LIMIT 1";
+    let row = tx.row(sql, &[Value::named(UserRole::Superuser), true.into()]).await?;
+    row.map(drop).ok_or(StoreError::LastSuperuser)
+}
+
+/// Makes every token of a user useless that was issued until now.
+pub(crate) async fn kill_tokens(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "/* invalidate_tokens */ UPDATE users SET tokens_invalidated_at = $2 WHERE id = $1";
+    tx.execute(sql, &[user.into(), now.into()]).await?;
+    let sql = "/* revoke_refresh_tokens */ UPDATE refresh_tokens SET revoked = $2 WHERE user_id = $1";
+    tx.execute(sql, &[user.into(), true.into()]).await.map(drop)
 }
 
 fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {

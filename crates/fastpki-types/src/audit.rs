@@ -1,5 +1,6 @@
 //! The audit log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{AuditId, OrganizationId, ServiceAccountId, Timestamp, UserId, names::named};
@@ -33,8 +34,12 @@ named! {
         UserCreate = "user_create",
         /// A user was changed.
         UserUpdate = "user_update",
+        /// A user was deleted.
+        UserDelete = "user_delete",
         /// An organization was created.
         OrgCreate = "org_create",
+        /// An organization was changed.
+        OrgUpdate = "org_update",
         /// An organization was deleted.
         OrgDelete = "org_delete",
         /// A user was put into an organization.
@@ -67,7 +72,7 @@ named! {
 }
 
 /// One entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct AuditLog {
     /// Its id.
     pub id: AuditId,

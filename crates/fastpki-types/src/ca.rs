@@ -1,11 +1,12 @@
 //! Certificate authorities.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CaId, KeyType, OrganizationId, PrivateKeyPem, Timestamp, UserId};
 
 /// A certificate authority without its private key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Ca {
     /// Its id.
     pub id: CaId,
@@ -44,7 +45,7 @@ pub struct Ca {
 }
 
 /// A certificate authority with its private key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CaDetail {
     /// Everything but the key.
     #[serde(flatten)]
@@ -54,7 +55,7 @@ pub struct CaDetail {
 }
 
 /// A step of a CA's chain.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
 pub enum ChainLink {
     /// A CA that the caller may read.
@@ -64,7 +65,7 @@ pub enum ChainLink {
 }
 
 /// What the chain shows of a CA that the caller may not read: everything else is null or empty.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct ForeignCa {
     /// Its id.
     pub id: Option<CaId>,
@@ -102,7 +103,7 @@ impl From<Ca> for ForeignCa {
 }
 
 /// The body of `PATCH /cas/{id}`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CaAssignOrganization {
     /// The organization that the CA is to belong to.
     pub organization_id: OrganizationId,
@@ -112,7 +113,7 @@ pub struct CaAssignOrganization {
 }
 
 /// The body of `POST /cas/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CaCreate {
     /// What people call it.
     pub name: String,

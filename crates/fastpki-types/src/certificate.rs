@@ -1,5 +1,6 @@
 //! Certificates.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,7 +35,7 @@ named! {
 }
 
 /// A certificate without its private key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Certificate {
     /// Its id.
     pub id: CertificateId,
@@ -81,7 +82,7 @@ pub struct Certificate {
 }
 
 /// A certificate with its private key, where the server holds one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CertificateDetail {
     /// Everything but the key.
     #[serde(flatten)]
@@ -91,7 +92,7 @@ pub struct CertificateDetail {
 }
 
 /// The alternative names that are asked for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SanRequest {
     /// Host names.
@@ -103,7 +104,7 @@ pub struct SanRequest {
 }
 
 /// The body of `POST /certificates/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CertificateCreate {
     /// Must be one of the subject's common names.
     pub common_name: String,
@@ -125,7 +126,7 @@ pub struct CertificateCreate {
 }
 
 /// The body of `POST /certificates/sign-csr`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CsrSign {
     /// A PKCS#10 request as PEM.
     pub csr: String,
@@ -147,7 +148,7 @@ pub struct CsrSign {
 }
 
 /// The body of `POST /certificates/{id}/revoke`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CertificateRevoke {
     /// A reason of RFC 5280 (`key_compromise`, …) or free text.
@@ -155,7 +156,7 @@ pub struct CertificateRevoke {
 }
 
 /// The body of `POST /certificates/{id}/renew`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CertificateRenew {
     /// A new request; for certificates that were issued from one.

@@ -1,9 +1,10 @@
 //! What principals may be allowed to do beyond reading.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The capability flags of a user or a service account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Flags {
     /// May create certificate authorities.
@@ -26,7 +27,7 @@ impl Flags {
 }
 
 /// Flags to be changed: what is not given stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlagsUpdate {
     /// May create certificate authorities.

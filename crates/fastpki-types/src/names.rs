@@ -29,8 +29,8 @@ impl std::error::Error for UnknownName {}
 
 /// Defines an enumeration together with its names.
 macro_rules! named {
-    ($(#[$doc:meta])* $enum:ident { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $enum:ident { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $enum { $($(#[$value_doc])* $value,)* }
 
@@ -59,6 +59,20 @@ macro_rules! named {
         impl serde::Serialize for $enum {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(crate::names::Named::name(*self))
+            }
+        }
+
+        impl schemars::JsonSchema for $enum {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($enum).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "enum": [$($name),*],
+                    "description": concat!($($doc),*).trim(),
+                })
             }
         }
 

@@ -1,11 +1,12 @@
 //! Tenants.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{OrganizationId, Timestamp};
 
 /// A tenant: users, service accounts, CAs and certificates belong to one or to none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct Organization {
     /// Unique over all organizations.
     pub name: String,
@@ -20,7 +21,7 @@ pub struct Organization {
 }
 
 /// The body of `PUT /organizations/{id}`: what is not given stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrganizationUpdate {
     /// Unique over all organizations, not blank.
@@ -30,7 +31,7 @@ pub struct OrganizationUpdate {
 }
 
 /// The body of `POST /organizations/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct OrganizationCreate {
     /// Unique over all organizations, not blank.
     pub name: String,

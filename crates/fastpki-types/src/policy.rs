@@ -1,11 +1,12 @@
 //! What a service account may have issued.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CertificateType, PolicyId, ServiceAccountId, Timestamp};
 
 /// What a service account may have issued. Every name must be allowed; an empty list allows nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct IssuancePolicy {
     /// Its id.
     pub id: PolicyId,
@@ -21,7 +22,7 @@ pub struct IssuancePolicy {
 }
 
 /// The body of `PUT /service-accounts/{id}/policy`. Lists that are not given are empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct IssuanceRules {
     /// Shell globs over whole common names: `*`, `?`, `[seq]`, `[!seq]`. A name with `*` needs one that has it literally.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! Service accounts: principals that are programs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// A program that signs in with tokens; what it may have issued, its policy says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ServiceAccount {
     /// Its id.
     pub id: ServiceAccountId,
@@ -32,7 +33,7 @@ pub struct ServiceAccount {
 }
 
 /// The body of `POST /service-accounts/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct ServiceAccountCreate {
     /// Unique within its organization.
     pub name: String,
@@ -46,7 +47,7 @@ pub struct ServiceAccountCreate {
 }
 
 /// The body of `PATCH /service-accounts/{id}`: what is not given stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceAccountUpdate {
     /// Unique within its organization.
@@ -61,7 +62,7 @@ pub struct ServiceAccountUpdate {
 }
 
 /// A token of a service account, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct ServiceAccountToken {
     /// Its id.
     pub id: ServiceAccountTokenId,
@@ -80,7 +81,7 @@ pub struct ServiceAccountToken {
 }
 
 /// A token that was just made: the only time that it is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct NewServiceAccountToken {
     /// Everything but the token itself.
     #[serde(flatten)]
@@ -90,7 +91,7 @@ pub struct NewServiceAccountToken {
 }
 
 /// The body of `POST /service-accounts/{id}/tokens`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceAccountTokenCreate {
     /// What people call it.

@@ -1,5 +1,6 @@
 //! People who sign in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Flags, FlagsUpdate, OrganizationId, Password, Timestamp, UserId, names::named};
@@ -29,7 +30,7 @@ named! {
 }
 
 /// A user, as the API shows them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 pub struct User {
     /// Unique over all users.
     pub username: String,
@@ -53,7 +54,7 @@ pub struct User {
 }
 
 /// The body of `POST /users/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct UserCreate {
     /// Unique over all users.
     pub username: String,
@@ -73,7 +74,7 @@ pub struct UserCreate {
 }
 
 /// The body of `PATCH /users/{id}`: what is not given stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserUpdate {
     /// Unique over all users.

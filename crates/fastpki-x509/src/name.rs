@@ -62,6 +62,11 @@ impl Name {
     }
 
     /// The readable values of all attributes of a type, in order.
+    /// Every e-mail address in it.
+    pub fn email_addresses(&self) -> Vec<String> {
+        self.values_of(const_oid::db::rfc3280::EMAIL_ADDRESS)
+    }
+
     pub(crate) fn values_of(&self, oid: ObjectIdentifier) -> Vec<String> {
         let attributes = self.rdns().into_iter().flatten().filter(|it| it.oid == oid);
         attributes.filter_map(|it| it.text()).collect()

@@ -6,7 +6,7 @@ mod manual;
 mod progress;
 mod serve;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -30,6 +30,11 @@ enum Command {
         after_help = "Examples:\n  fastpki serve\n  FASTPKI_LISTEN=0.0.0.0:8000 PUBLIC_URL=https://pki.example.com fastpki serve"
     )]
     Serve,
+    /// Print the OpenAPI description of the REST API.
+    ///
+    /// It is the one that a server with the same settings serves where ENABLE_DOCS is true.
+    #[command(after_help = "Examples:\n  fastpki openapi > openapi.json")]
+    Openapi,
     /// Keys that private keys lie under in the database.
     ///
     /// These work on the database itself, whether a server runs or not, with the server's settings: run them in its
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
     forbid_core_dumps();
     let result = match Arguments::parse().command {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
+        Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
         Command::Completions { shell } => {
             manual::completions(shell, Arguments::command()).map(|()| ExitCode::SUCCESS)
@@ -73,6 +79,13 @@ fn main() -> ExitCode {
         eprintln!("{message}");
         ExitCode::FAILURE
     })
+}
+
+fn print_openapi() -> Result<ExitCode, String> {
+    let settings = environment::settings()?;
+    let document = fastpki_server::openapi(&settings.project_name, &settings.api_prefix);
+    writeln!(std::io::stdout(), "{document:#}").map_err(|error| format!("error: {error}"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A core dump would write the private keys in memory to the disk; and who may make one may read that memory.

@@ -27,9 +27,6 @@ async fn run(settings: Settings) -> Result<(), String> {
             "PRIVATE_KEY_ENCRYPTION_KEY is not set: private keys lie in the database in plaintext"
         );
     }
-    if settings.enable_docs {
-        tracing::warn!("ENABLE_DOCS: this version has no API documentation pages yet");
-    }
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("error: {what}{error}");
     // Before anything that takes long: unless it is caught, a SIGHUP ends the process.
     let signals = Signals::new().map_err(|error| failed("signals cannot be received: ", &error))?;
@@ -64,6 +61,7 @@ fn web_settings(settings: Settings) -> WebSettings {
         trusted_proxies: settings.trusted_proxies,
         cors_origins: settings.cors_origins,
         allow_unauthenticated_registration: settings.allow_unauthenticated_registration,
+        enable_docs: settings.enable_docs,
         auth_rate_limit: settings.auth_rate_limit,
     }
 }

@@ -1,19 +1,26 @@
 //! The audit log.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use fastpki_engine::AuditFilter;
 use fastpki_types::{AuditLog, ServiceAccountId, UserId};
 
-use super::MAX_NAME;
+use super::{GET, MAX_NAME};
 use crate::{
     error::ApiError,
     extract::{Query, SignedUser},
     fields::{Fields, FromFields, Text},
+    routes::Routes,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/audit-logs/", get(list)).route("/audit-logs", get(list))
+pub(super) fn routes() -> Routes {
+    Routes::tagged("audit-logs").on(
+        GET,
+        "/audit-logs/",
+        list,
+        "The audit log, newest first: admins see their organization's, superusers all",
+        &[403],
+    )
 }
 
 struct Filter(AuditFilter);

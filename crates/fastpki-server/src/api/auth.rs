@@ -1,24 +1,30 @@
 //! Signing in and out.
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{Json, extract::State};
 use fastpki_types::{Password, RefreshTokenRequest, Token};
+use schemars::JsonSchema;
 
-use super::MAX_NAME;
+use super::{MAX_NAME, POST};
 use crate::{
+    answers::NoContent,
     error::ApiError,
     extract::{Body, ClientAddress, FormBody, SignedUser},
     fields::{Fields, FromFields, Text},
+    routes::Routes,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/auth/token", post(token))
-        .route("/auth/refresh", post(refresh))
-        .route("/auth/logout", post(logout))
-        .route("/auth/invalidate", post(invalidate))
+pub(super) fn routes() -> Routes {
+    Routes::tagged("authentication")
+        .on(POST, "/auth/token", token, "Sign in with name and password", &[401])
+        .on(POST, "/auth/refresh", refresh, "Spend a refresh token for the next pair of tokens", &[401])
+        .on(POST, "/auth/logout", logout, "Sign out: the access token and the refresh token die", &[403])
+        .on(POST, "/auth/invalidate", invalidate, "Make every token of one's own invalid", &[])
 }
 
+/// What signs in: the password grant of OAuth 2.
+#[derive(JsonSchema)]
+#[schemars(rename = "SignIn")]
 struct SignIn {
     username: String,
     password: Password,
@@ -26,8 +32,14 @@ struct SignIn {
 
 impl FromFields for SignIn {
     fn from_fields(fields: &mut Fields) -> Self {
-        if fields.optional_text("grant_type", Text::line(MAX_NAME)).is_some_and(|grant| grant != "password") {
+        let grant = fields.optional_text("grant_type", Text::line(MAX_NAME));
+        fields.refine("pattern", "^password$");
+        if grant.is_some_and(|grant| grant != "password") {
             fields.note("grant_type", "string_pattern_mismatch", "should be 'password'".into());
+        }
+        // What OAuth's forms have besides is passed over.
+        for name in ["scope", "client_id", "client_secret"] {
+            fields.optional_text(name, Text::lines(MAX_PASSWORD));
         }
         Self {
             username: fields.text("username", Text::line(MAX_NAME)),
@@ -63,17 +75,17 @@ async fn logout(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     Body(body): Body<RefreshTokenRequest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     state.engine.sign_out(caller, &body.refresh_token).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn invalidate(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     state.engine.invalidate_tokens(caller).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Characters of a refresh token: ours have 64.

@@ -1,32 +1,51 @@
 //! Certificate authorities.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{OriginalUri, State},
-    http::StatusCode,
-    response::Response,
-    routing::get,
 };
 use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
-use fastpki_types::{Ca, CaCreate, CaDetail, CaId, ChainLink, KeyType};
+use fastpki_types::{Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, ChainLink, KeyType, OrganizationId};
 
-use super::{MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT};
+use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST};
 use crate::{
+    answers::{Created, NoContent},
     error::ApiError,
     extract::{BaseUrl, Body, PathId, Query, Signed},
     fields::{Fields, FromFields, Text},
-    listing::{self, Item, Page},
+    listing::{self, Item, Listed, Page},
+    routes::Routes,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/cas/", get(list).post(create))
-        .route("/cas", get(list).post(create))
-        .route("/cas/{ca_id}", get(show).delete(delete))
-        .route("/cas/{ca_id}/private-key", get(private_key))
-        .route("/cas/{ca_id}/chain", get(chain))
-        .route("/cas/{ca_id}/children", get(children))
+pub(super) fn routes() -> Routes {
+    Routes::tagged("certificate-authorities")
+        .on(GET, "/cas/", list, "The CAs that the caller sees, by id", &[])
+        .on(
+            POST,
+            "/cas/",
+            create,
+            "Create a root CA, or an intermediate under parent_ca_id",
+            &[400, 403, 409],
+        )
+        .on(GET, "/cas/{ca_id}", show, "A CA, without its private key", &[403, 404])
+        .on(
+            PATCH,
+            "/cas/{ca_id}",
+            assign_organization,
+            "Give a CA to another organization; superusers only",
+            &[400, 403, 404, 409],
+        )
+        .on(
+            DELETE,
+            "/cas/{ca_id}",
+            delete,
+            "Delete a CA with its certificates and its CRL; 409 while other CAs hang below it",
+            &[403, 404, 409],
+        )
+        .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404])
+        .on(GET, "/cas/{ca_id}/chain", chain, "From a CA to its root", &[403, 404])
+        .on(GET, "/cas/{ca_id}/children", children, "The CAs right below a CA", &[403, 404])
 }
 
 impl FromFields for CaCreate {
@@ -53,6 +72,7 @@ impl FromFields for CaCreate {
 pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
     let key_type: Option<KeyType> = fields.optional_choice("key_type");
     let key_size = fields.optional_count("key_size", u32::MAX);
+    fields.refine("enum", vec![256, 384, 2048, 3072, 4096, 8192]);
     let sizes: &[u32] = match key_type.unwrap_or(KeyType::Rsa) {
         KeyType::Rsa => &[2048, 3072, 4096, 8192],
         KeyType::Ec => &[256, 384],
@@ -67,7 +87,9 @@ pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
 }
 
 fn crl_base_url(fields: &mut Fields) -> Option<String> {
-    let url = fields.optional_text("crl_base_url", Text::line(MAX_URL))?;
+    let url = fields.optional_text("crl_base_url", Text::line(MAX_URL));
+    fields.refine("pattern", "^https?://[!-.0->@-~][!-\"$->@-~]*$");
+    let url = url?;
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let fits = rest.is_some_and(|rest| {
         !rest.is_empty()
@@ -82,12 +104,21 @@ fn crl_base_url(fields: &mut Fields) -> Option<String> {
     Some(url)
 }
 
+impl FromFields for CaAssignOrganization {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            organization_id: fields.id("organization_id", OrganizationId),
+            cascade: fields.optional_flag("cascade").unwrap_or(false),
+        }
+    }
+}
+
 async fn create(
     State(state): State<AppState>,
     Signed(caller): Signed,
     BaseUrl(base): BaseUrl,
     Body(new): Body<CaCreate>,
-) -> Result<(StatusCode, Json<CaDetail>), ApiError> {
+) -> Result<Created<CaDetail>, ApiError> {
     let engine = &state.engine;
     let home = caller.permit_create_ca()?;
     let (row, private_key) = match new.parent_ca_id {
@@ -103,7 +134,7 @@ async fn create(
             engine.create_intermediate(home, parent, new, &base).await?
         }
     };
-    Ok((StatusCode::CREATED, Json(CaDetail { ca: row.ca, private_key })))
+    Ok(Created(CaDetail { ca: row.ca, private_key }))
 }
 
 impl Item for Ca {
@@ -117,7 +148,7 @@ async fn list(
     Signed(caller): Signed,
     OriginalUri(uri): OriginalUri,
     Query(page): Query<Page>,
-) -> Result<Response, ApiError> {
+) -> Result<Listed<Ca>, ApiError> {
     let total = state.engine.count_authorities(&caller).await?;
     listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
         let (engine, caller) = (state.engine.clone(), caller.clone());
@@ -175,14 +206,24 @@ async fn children(
     Ok(Json(children.into_iter().map(|row| row.ca).collect()))
 }
 
+async fn assign_organization(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+    Body(change): Body<CaAssignOrganization>,
+) -> Result<Json<Ca>, ApiError> {
+    let permit = caller.permit_move_authority(state.engine.authority(id).await?)?;
+    Ok(Json(state.engine.move_authority(permit, change).await?.ca))
+}
+
 async fn delete(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CaId>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let permit = caller.permit::<DeleteCa, _>(state.engine.authority(id).await?)?;
     state.engine.delete_authority(permit).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Characters of an address that goes into certificates.

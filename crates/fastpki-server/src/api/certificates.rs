@@ -1,48 +1,67 @@
 //! Certificates.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{OriginalUri, State},
-    http::StatusCode,
-    response::Response,
-    routing::{get, post},
 };
-use fastpki_engine::{CertificateFilter, Error, ExportKey, Issue, Issued, Read, Revoke, Visible};
+use fastpki_engine::{CertificateFilter, ExportKey, Issue, Issued, Read, Revoke, Visible};
 use fastpki_types::{
     CaId, Certificate, CertificateCreate, CertificateDetail, CertificateId, CertificateRenew,
     CertificateRevoke, CertificateStatus, CertificateType, CsrSign, Timestamp,
 };
 
-use super::{MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, cas::key};
+use super::{GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, POST, cas::key};
 use crate::{
+    answers::Created,
     error::ApiError,
     extract::{BaseUrl, Body, PathId, Query, Signed},
     fields::{Fields, FromFields, Text},
-    listing::{self, Item, Page},
+    listing::{self, Item, Listed, Page},
+    routes::Routes,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/certificates/", get(list).post(create))
-        .route("/certificates", get(list).post(create))
-        .route("/certificates/sign-csr", post(sign_csr))
-        .route("/certificates/{cert_id}", get(show))
-        .route("/certificates/{cert_id}/private-key", get(private_key))
-        .route("/certificates/{cert_id}/revoke", post(revoke))
-        .route("/certificates/{cert_id}/renew", post(renew))
+pub(super) fn routes() -> Routes {
+    Routes::tagged("certificates")
+        .on(GET, "/certificates/", list, "The certificates that the caller sees, by id", &[])
+        .on(
+            POST,
+            "/certificates/",
+            create,
+            "Issue a certificate with a key that the server makes",
+            &[400, 403, 404, 409],
+        )
+        .on(POST, "/certificates/sign-csr", sign_csr, "Issue a certificate for a CSR", &[400, 403, 404, 409])
+        .on(GET, "/certificates/{cert_id}", show, "A certificate, without its private key", &[403, 404])
+        .on(
+            GET,
+            "/certificates/{cert_id}/private-key",
+            private_key,
+            "A certificate with its private key, or null where the server has none",
+            &[403, 404],
+        )
+        .on(
+            POST,
+            "/certificates/{cert_id}/revoke",
+            revoke,
+            "Revoke a certificate; 409 if it is revoked already",
+            &[403, 404, 409],
+        )
+        .on(
+            POST,
+            "/certificates/{cert_id}/renew",
+            renew,
+            "Issue a certificate like one that is there, from now on",
+            &[400, 403, 404, 409],
+        )
 }
 
 /// The CA that a certificate is asked of.
-struct Issuer(Option<CaId>);
+struct Issuer(CaId);
 
 impl FromFields for Issuer {
     fn from_fields(fields: &mut Fields) -> Self {
-        let ca = fields.optional_id("ca_id", CaId);
-        if ca.is_none() {
-            fields.note("ca_id", "missing", "is required".into());
-        }
-        Self(ca)
+        Self(fields.id("ca_id", CaId))
     }
 }
 
@@ -98,11 +117,11 @@ async fn create(
     BaseUrl(base): BaseUrl,
     Query(Issuer(issuer)): Query<Issuer>,
     Body(new): Body<CertificateCreate>,
-) -> Result<(StatusCode, Json<CertificateDetail>), ApiError> {
-    let issuer = state.engine.authority(issuer.ok_or(Error::NotFound("CA"))?).await?;
+) -> Result<Created<CertificateDetail>, ApiError> {
+    let issuer = state.engine.authority(issuer).await?;
     let permit = caller.permit::<Issue, _>(issuer)?;
     let issued = state.engine.issue(permit, &caller, new, &base).await?;
-    Ok((StatusCode::CREATED, Json(detail(issued))))
+    Ok(Created(detail(issued)))
 }
 
 async fn sign_csr(
@@ -110,11 +129,11 @@ async fn sign_csr(
     Signed(caller): Signed,
     BaseUrl(base): BaseUrl,
     Body(new): Body<CsrSign>,
-) -> Result<(StatusCode, Json<Certificate>), ApiError> {
+) -> Result<Created<Certificate>, ApiError> {
     let issuer = state.engine.authority_for_csr(&caller, &new).await?;
     let permit = caller.permit::<Issue, _>(issuer)?;
     let issued = state.engine.sign_csr(permit, &caller, new, &base).await?;
-    Ok((StatusCode::CREATED, Json(issued.certificate)))
+    Ok(Created(issued.certificate))
 }
 
 async fn renew(
@@ -123,10 +142,10 @@ async fn renew(
     BaseUrl(base): BaseUrl,
     PathId(id): PathId<CertificateId>,
     Body(renewal): Body<CertificateRenew>,
-) -> Result<(StatusCode, Json<CertificateDetail>), ApiError> {
+) -> Result<Created<CertificateDetail>, ApiError> {
     let permit = caller.permit::<Issue, _>(state.engine.certificate(id).await?)?;
     let issued = state.engine.renew(permit, &caller, renewal, &base).await?;
-    Ok((StatusCode::CREATED, Json(detail(issued))))
+    Ok(Created(detail(issued)))
 }
 
 async fn show(
@@ -219,7 +238,7 @@ async fn list(
     Signed(caller): Signed,
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
-) -> Result<Response, ApiError> {
+) -> Result<Listed<Certificate>, ApiError> {
     let page = query.page;
     let filter = query.filter(caller.visible(), state.engine.now());
     let total = state.engine.count_certificates(filter.clone()).await?;

@@ -1,23 +1,51 @@
 //! Users.
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json, extract::State};
 use fastpki_engine::{CreateUser, Error, Permit};
-use fastpki_types::{OrganizationId, User, UserCreate, UserId};
+use fastpki_types::{OrganizationId, Password, User, UserCreate, UserId, UserUpdate};
 
-use super::{MAX_EMAIL, MAX_NAME};
+use super::{DELETE, GET, MAX_EMAIL, MAX_NAME, PATCH, POST};
 use crate::{
+    answers::{Created, NoContent},
     error::ApiError,
     extract::{Body, MaybeSigned, PathId, Query, SignedUser},
     fields::{Fields, FromFields, Text},
+    routes::Routes,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/users/", get(list).post(create))
-        .route("/users", get(list).post(create))
-        .route("/users/me", get(me))
-        .route("/users/{user_id}", get(show))
+pub(super) fn routes() -> Routes {
+    Routes::tagged("users")
+        .on(GET, "/users/", list, "Users by id; superusers only", &[403])
+        .on(
+            POST,
+            "/users/",
+            create,
+            "Create a user: anybody the very first one, then admins and superusers",
+            &[400, 403],
+        )
+        .on(GET, "/users/me", me, "Oneself", &[])
+        .on(
+            GET,
+            "/users/{user_id}",
+            show,
+            "A user: oneself, for admins those of their organization, for superusers anybody",
+            &[403, 404],
+        )
+        .on(
+            PATCH,
+            "/users/{user_id}",
+            update,
+            "Change a user; what is not given stays",
+            &[400, 403, 404, 409],
+        )
+        .on(
+            DELETE,
+            "/users/{user_id}",
+            delete,
+            "Delete a user; what they had created stays. Superusers only, and not oneself",
+            &[400, 403, 404, 409],
+        )
 }
 
 impl FromFields for UserCreate {
@@ -34,28 +62,56 @@ impl FromFields for UserCreate {
     }
 }
 
+impl FromFields for UserUpdate {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            email: optional_email(fields),
+            password: optional_password(fields),
+            role: fields.optional_choice("role"),
+            is_active: fields.optional_flag("is_active"),
+            organization_id: fields.optional_id("organization_id", OrganizationId),
+            flags: fields.flags_update(),
+        }
+    }
+}
+
 fn email(fields: &mut Fields) -> String {
-    let email = fields.text("email", Text::line(MAX_EMAIL));
+    optional_email(fields).unwrap_or_else(|| fields.missing("email"))
+}
+
+fn optional_email(fields: &mut Fields) -> Option<String> {
+    let email = fields.optional_text("email", Text::line(MAX_EMAIL));
+    fields.refine("format", "email");
+    fields.refine("pattern", "^[!-?A-~]+@[!-\\-/-?A-~]+(\\.[!-\\-/-?A-~]+)+$");
+    let email = email?;
     let plausible = email.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });
     if !email.is_empty() && (!plausible || email.contains(char::is_whitespace)) {
         fields.note("email", "value_error", "should be an e-mail address".into());
     }
-    email
+    Some(email)
 }
 
-fn password(fields: &mut Fields) -> fastpki_types::Password {
-    let password = fields.text("password", Text::lines(BCRYPT_BYTES));
-    if !password.is_empty() && password.chars().count() < MIN_PASSWORD {
+fn password(fields: &mut Fields) -> Password {
+    optional_password(fields).unwrap_or_else(|| fields.missing::<String>("password").into())
+}
+
+fn optional_password(fields: &mut Fields) -> Option<Password> {
+    let password = fields.optional_text("password", Text::lines(BCRYPT_BYTES));
+    fields.refine("format", "password");
+    fields.refine("minLength", MIN_PASSWORD);
+    let password = Password::from(password?);
+    let text = password.expose();
+    if text.chars().count() < MIN_PASSWORD {
         let msg = format!("should have at least {MIN_PASSWORD} characters");
         fields.note("password", "string_too_short", msg);
     }
-    if password.len() > BCRYPT_BYTES {
+    if text.len() > BCRYPT_BYTES {
         let msg = format!("should have at most {BCRYPT_BYTES} bytes; letters beyond ASCII have several");
         fields.note("password", "string_too_long", msg);
     }
-    password.into()
+    Some(password)
 }
 
 /// The very first user may be created by anybody; then admins and superusers create users, and
@@ -64,7 +120,7 @@ async fn create(
     State(state): State<AppState>,
     MaybeSigned(caller): MaybeSigned,
     Body(new): Body<UserCreate>,
-) -> Result<(StatusCode, Json<User>), ApiError> {
+) -> Result<Created<User>, ApiError> {
     let engine = &state.engine;
     let user = match caller {
         Some(caller) if caller.user_id().is_none() => {
@@ -90,7 +146,7 @@ async fn create(
             .into());
         }
     };
-    Ok((StatusCode::CREATED, Json(user)))
+    Ok(Created(user))
 }
 
 struct Page {
@@ -126,6 +182,26 @@ async fn show(
     PathId(id): PathId<UserId>,
 ) -> Result<Json<User>, ApiError> {
     Ok(Json(state.engine.user(&caller, id).await?))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    SignedUser(caller): SignedUser,
+    PathId(id): PathId<UserId>,
+    Body(change): Body<UserUpdate>,
+) -> Result<Json<User>, ApiError> {
+    let permit = caller.permit_update_user(state.engine.any_user(id).await?, change)?;
+    Ok(Json(state.engine.update_user(permit).await?))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    SignedUser(caller): SignedUser,
+    PathId(id): PathId<UserId>,
+) -> Result<NoContent, ApiError> {
+    let permit = caller.permit_delete_user(state.engine.any_user(id).await?)?;
+    state.engine.delete_user(permit).await?;
+    Ok(NoContent)
 }
 
 /// Characters of a new password at the least.

@@ -54,6 +54,7 @@ pub(crate) struct Options {
     pub(crate) trusted_proxies: Vec<&'static str>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) cors_origins: Vec<&'static str>,
+    pub(crate) docs: bool,
 }
 
 /// A running server and its strings.
@@ -78,6 +79,7 @@ impl Server {
             encryption_keys: keys,
             progress: Arc::default(),
             secret_key: SECRET_KEY.to_owned().into(),
+            service_account_pepper: None,
             algorithm: JwtAlgorithm::Hs256,
             access_token_minutes: 15,
             refresh_token_minutes: 1440,
@@ -108,6 +110,7 @@ impl Server {
                     .collect(),
                 cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
                 allow_unauthenticated_registration: options.open_registration,
+                enable_docs: options.docs,
                 auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
             },
         );

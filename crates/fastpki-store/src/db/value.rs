@@ -2,7 +2,8 @@
 
 use bytes::{BufMut, BytesMut};
 use fastpki_types::{
-    AuditId, CaId, CertificateId, Named, OrganizationId, ServiceAccountId, Timestamp, UserId,
+    AuditId, CaId, CertificateId, Named, OrganizationId, PolicyId, ServiceAccountId, ServiceAccountTokenId,
+    Timestamp, UserId,
 };
 use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type};
@@ -60,7 +61,9 @@ into_value! {
     CaId: value => Self::Int(value.0.into());
     CertificateId: value => Self::Int(value.0.into());
     OrganizationId: value => Self::Int(value.0.into());
+    PolicyId: value => Self::Int(value.0.into());
     ServiceAccountId: value => Self::Int(value.0.into());
+    ServiceAccountTokenId: value => Self::Int(value.0.into());
     UserId: value => Self::Int(value.0.into());
 }
 
@@ -251,4 +254,4 @@ macro_rules! id_columns {
     )*};
 }
 
-id_columns! { AuditId CaId CertificateId OrganizationId ServiceAccountId UserId }
+id_columns! { AuditId CaId CertificateId OrganizationId PolicyId ServiceAccountId ServiceAccountTokenId UserId }

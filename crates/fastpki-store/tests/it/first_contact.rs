@@ -10,6 +10,7 @@ on_both_databases! {
     newer_database_is_refused,
     old_revision_is_refused_with_what_to_do,
     foreign_database_is_refused_and_left_alone,
+    database_of_an_older_version_without_migrations_is_refused,
     new_database_is_its_owners_alone,
 }
 
@@ -34,7 +35,7 @@ async fn servers_that_start_at_once_migrate_once(database: Database) {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["3"]);
+    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["4"]);
 }
 
 async fn refusal(database: &Database) -> String {
@@ -64,7 +65,19 @@ async fn foreign_database_is_refused_and_left_alone(database: Database) {
     database.script("CREATE TABLE users (id INTEGER PRIMARY KEY, nickname VARCHAR)").await;
     assert!(refusal(&database).await.contains("a database of its own"));
     assert_eq!(database.peek("SELECT count(*) FROM users").await, ["0"]);
+    database.script("DROP TABLE users; CREATE TABLE recipes (id INTEGER PRIMARY KEY)").await;
+    assert!(refusal(&database).await.contains("(recipes)"));
     database.script("CREATE TABLE fastpki_migrations (x INTEGER)").await;
+}
+
+async fn database_of_an_older_version_without_migrations_is_refused(database: Database) {
+    open(&database).await.unwrap().close().await;
+    // An older version had no service accounts' flags, and left no stamp where its migrations were not run.
+    let sql = "DROP TABLE fastpki_migrations; DROP TABLE alembic_version;
+               ALTER TABLE service_accounts DROP COLUMN can_delete_ca";
+    database.script(sql).await;
+    let text = refusal(&database).await;
+    assert!(text.contains("'can_delete_ca'") && text.contains("bring it to 0.4.0"), "{text}");
 }
 
 async fn new_database_is_its_owners_alone(database: Database) {

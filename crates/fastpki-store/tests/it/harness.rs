@@ -28,6 +28,7 @@ pub(crate) fn audit(user: Option<i32>) -> NewAudit {
         username: None,
         organization_id: None,
         resource_type: Some("organization"),
+        resource_id: None,
         detail: None,
     }
 }

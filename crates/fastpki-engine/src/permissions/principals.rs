@@ -1,0 +1,212 @@
+//! Who may change users, organizations and service accounts.
+
+use fastpki_types::{OrganizationId, ServiceAccount, User, UserRole, UserUpdate};
+
+use super::Permit;
+use crate::{AuthorityRow, Caller, Error};
+
+/// Marks the permit to change a user.
+pub struct UpdateUser;
+
+/// Marks the permit to delete a user.
+pub struct DeleteUser;
+
+/// Marks the permit to change an organization.
+pub struct UpdateOrganization;
+
+/// Marks the permit to delete an organization.
+pub struct DeleteOrganization;
+
+/// Marks the permit to put a user into an organization.
+pub struct AddMember;
+
+/// Marks the permit to take a user out of an organization.
+pub struct RemoveMember;
+
+/// Marks the permit to give a CA to another organization.
+pub struct MoveCa;
+
+/// Marks the permit to create service accounts in an organization.
+pub struct CreateServiceAccount;
+
+/// Marks the permit to change a service account, its tokens and its policy, or to delete it.
+pub struct ManageServiceAccount;
+
+impl Caller {
+    /// Leave to change a user, as far as the change changes anything. Superusers change anybody, but not their own
+    /// role and activity; admins the users of their organization who are no superusers; everybody their own e-mail
+    /// address and password. Role, activity and organization are a superuser's to change.
+    pub fn permit_update_user(
+        &self,
+        user: User,
+        change: UserUpdate,
+    ) -> Result<Permit<UpdateUser, (User, UserUpdate)>, Error> {
+        let change = effective(change, &user);
+        let is_self = self.user_id() == Some(user.id);
+        if self.is_superuser() {
+            if is_self && (change.role.is_some() || change.is_active.is_some()) {
+                return forbidden("nobody changes their own role or activity: ask another superuser");
+            }
+            return Ok(self.granted((user, change)));
+        }
+        let administers = self.administers(user.organization_id) && user.role != UserRole::Superuser;
+        if !is_self && !administers {
+            return forbidden("you may not change this user");
+        }
+        if change.role.is_some() || change.is_active.is_some() || change.organization_id.is_some() {
+            return forbidden("role, activity and organization are changed by superusers only");
+        }
+        if change.flags.any() && !administers {
+            return forbidden("flags are changed by admins of the user's organization and by superusers");
+        }
+        Ok(self.granted((user, change)))
+    }
+
+    /// Leave to delete a user: superusers, but not themselves.
+    pub fn permit_delete_user(&self, user: User) -> Result<Permit<DeleteUser, User>, Error> {
+        if !self.is_superuser() {
+            return forbidden("only superusers delete users");
+        }
+        if self.user_id() == Some(user.id) {
+            return Err(Error::Invalid("nobody deletes themselves: ask another superuser".into()));
+        }
+        Ok(self.granted(user))
+    }
+
+    /// Whether the caller may look into an organization: its members, superusers.
+    pub fn check_member(&self, organization: OrganizationId) -> Result<(), Error> {
+        if self.is_superuser() || self.organization_id == Some(organization) {
+            return Ok(());
+        }
+        forbidden("this is not your organization")
+    }
+
+    /// Leave to change an organization: its admins, superusers.
+    pub fn permit_update_organization(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Permit<UpdateOrganization, OrganizationId>, Error> {
+        self.check_administers(organization)?;
+        Ok(self.granted(organization))
+    }
+
+    /// Leave to delete an organization: superusers.
+    pub fn permit_delete_organization(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Permit<DeleteOrganization, OrganizationId>, Error> {
+        if !self.is_superuser() {
+            return forbidden("only superusers delete organizations");
+        }
+        Ok(self.granted(organization))
+    }
+
+    /// Whether the caller may change an organization and its members, whoever they are.
+    pub fn check_administers(&self, organization: OrganizationId) -> Result<(), Error> {
+        if self.is_superuser() || self.administers(Some(organization)) {
+            return Ok(());
+        }
+        forbidden("only its admins and superusers change an organization")
+    }
+
+    /// Leave to put a user into an organization: superusers anybody; its admins those who have no organization
+    /// and are no superusers.
+    pub fn permit_add_member(
+        &self,
+        organization: OrganizationId,
+        user: User,
+    ) -> Result<Permit<AddMember, (OrganizationId, User)>, Error> {
+        self.check_administers(organization)?;
+        let is_free = user.organization_id.is_none_or(|own| own == organization);
+        if !self.is_superuser() && (user.role == UserRole::Superuser || !is_free) {
+            return forbidden("admins add users without an organization who are no superusers");
+        }
+        Ok(self.granted((organization, user)))
+    }
+
+    /// Leave to take a user out of an organization: superusers; its admins, but not superusers.
+    pub fn permit_remove_member(
+        &self,
+        organization: OrganizationId,
+        user: User,
+    ) -> Result<Permit<RemoveMember, (OrganizationId, User)>, Error> {
+        self.check_administers(organization)?;
+        let is_member = user.organization_id == Some(organization);
+        if self.is_superuser() {
+            if !is_member {
+                return Err(Error::Invalid("this user is not in this organization".into()));
+            }
+        } else if user.role == UserRole::Superuser || !is_member {
+            return forbidden("admins remove users of their own organization who are no superusers");
+        }
+        Ok(self.granted((organization, user)))
+    }
+
+    /// Leave to give a CA to another organization: superusers.
+    pub fn permit_move_authority(&self, row: AuthorityRow) -> Result<Permit<MoveCa, AuthorityRow>, Error> {
+        if !self.is_superuser() {
+            return forbidden("only superusers give a CA to another organization");
+        }
+        Ok(self.granted(row))
+    }
+
+    /// Leave to create a service account: admins in their own organization, superusers in the one they name or in
+    /// their own.
+    pub fn permit_create_service_account(
+        &self,
+        asked: Option<OrganizationId>,
+    ) -> Result<Permit<CreateServiceAccount, OrganizationId>, Error> {
+        if self.is_superuser() {
+            let organization = asked.or(self.organization_id).ok_or_else(|| {
+                Error::Invalid("say whose the service account is to be: give organization_id".into())
+            })?;
+            return Ok(self.granted(organization));
+        }
+        match self.organization_id {
+            Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
+                Ok(self.granted(own))
+            }
+            _ => forbidden("only admins, in their own organization, and superusers manage service accounts"),
+        }
+    }
+
+    /// Leave to change a service account, its tokens and its policy. Another organization's is not there.
+    pub fn permit_manage(
+        &self,
+        account: ServiceAccount,
+    ) -> Result<Permit<ManageServiceAccount, ServiceAccount>, Error> {
+        self.check_sees(&account)?;
+        if !self.is_superuser() && !self.administers(Some(account.organization_id)) {
+            return forbidden("only admins and superusers manage service accounts");
+        }
+        Ok(self.granted(account))
+    }
+
+    /// Whether the caller sees a service account: another organization's is not there.
+    pub fn check_sees(&self, account: &ServiceAccount) -> Result<(), Error> {
+        if self.is_superuser() || self.organization_id == Some(account.organization_id) {
+            return Ok(());
+        }
+        Err(Error::NotFound("service account"))
+    }
+
+    fn administers(&self, organization: Option<OrganizationId>) -> bool {
+        self.role == UserRole::Admin && organization.is_some() && organization == self.organization_id
+    }
+}
+
+/// The change without what is as it was.
+fn effective(mut change: UserUpdate, user: &User) -> UserUpdate {
+    change.email = change.email.filter(|email| *email != user.email);
+    change.role = change.role.filter(|role| *role != user.role);
+    change.is_active = change.is_active.filter(|active| *active != user.is_active);
+    change.organization_id = change.organization_id.filter(|id| Some(*id) != user.organization_id);
+    if change.flags.apply(user.flags) == user.flags {
+        change.flags = Default::default();
+    }
+    change
+}
+
+fn forbidden<T>(text: &str) -> Result<T, Error> {
+    Err(Error::Forbidden(text.into()))
+}
