@@ -88,6 +88,7 @@ impl From<fastpki_x509::Error> for Error {
             X509::Pem { .. }
             | X509::Malformed { .. }
             | X509::TooLarge { .. }
+            | X509::TooMany { .. }
             | X509::WeakKey { .. }
             | X509::UnsupportedKey { .. }
             | X509::Name { .. }
@@ -105,6 +106,7 @@ impl From<fastpki_x509::Error> for Error {
             | X509::UnsupportedConstraint { .. }
             | X509::BadSignature { .. }
             | X509::UnsupportedSignature { .. }
+            | X509::ListIssuerMismatch { .. }
             | X509::PasswordNeeded { .. }
             | X509::WrongPassword { .. }
             | X509::UnusablePassword { .. }

@@ -271,10 +271,10 @@ fn authority(parsed: &Parsed<'_>) -> Result<Authority, Error> {
 
 /// BasicConstraints with a path length of any size.
 #[derive(Sequence)]
-struct AnyPathLen<'a> {
+pub(crate) struct AnyPathLen<'a> {
     #[asn1(default = "Default::default")]
-    ca: bool,
-    path_len: Option<UintRef<'a>>,
+    pub(crate) ca: bool,
+    pub(crate) path_len: Option<UintRef<'a>>,
 }
 
 fn subject_key_id<'a>(parsed: &Parsed<'a>) -> Result<Option<&'a [u8]>, Error> {

@@ -13,6 +13,10 @@ use crate::{
     lint, pem, signature,
 };
 
+mod read;
+
+pub use read::{ListedRevocation, RevocationList};
+
 /// A revoked certificate as a CRL lists it.
 #[derive(Clone, Debug)]
 pub struct RevokedEntry {
@@ -263,9 +267,10 @@ impl Crl {
 
 /// A revocation list kept as DER in PEM, with a trailing newline.
 pub fn crl_pem(der: &[u8]) -> String {
-    pem::encode("X509 CRL", der)
+    pem::encode(LABEL, der)
 }
 
+const LABEL: &str = "X509 CRL";
 /// Three sequence headers, the version, an algorithm and two times.
 const HEADROOM: usize = 3 * 6 + 3 + 20 + 2 * 17;
 const MAX_ENTRY_LEN: usize = 64;

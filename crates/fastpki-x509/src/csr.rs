@@ -77,15 +77,15 @@ impl Csr {
 }
 
 /// CertificationRequestInfo of [RFC 2986 §4.1](https://www.rfc-editor.org/rfc/rfc2986#section-4.1).
-struct Info<'a> {
-    subject: Raw<'a>,
-    spki: Raw<'a>,
+pub(crate) struct Info<'a> {
+    pub(crate) subject: Raw<'a>,
+    pub(crate) spki: Raw<'a>,
     /// Content of the `[0]`; empty where it is left out, as some clients do.
-    attributes: &'a [u8],
+    pub(crate) attributes: &'a [u8],
 }
 
 impl<'a> Info<'a> {
-    fn from_der(der: &'a [u8]) -> der::Result<Self> {
+    pub(crate) fn from_der(der: &'a [u8]) -> der::Result<Self> {
         SliceReader::new(der)?.sequence(|info| {
             if info.decode::<u8>()? != VERSION_1 {
                 return Err(Tag::Integer.value_error().into());
@@ -104,7 +104,7 @@ fn attributes(any: AnyRef<'_>) -> der::Result<&[u8]> {
 }
 
 /// The value of the subjectAltName in an extensionRequest attribute.
-fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn requested_sans(attributes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let mut found = None;
     for extension in requested_extensions(attributes).map_err(|_| MALFORMED)? {
         if extension.id == SubjectAltName::OID && found.replace(extension.value.as_bytes().to_vec()).is_some()

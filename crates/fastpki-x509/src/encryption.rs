@@ -18,6 +18,7 @@ use der::{
     Sequence,
     asn1::{AnyRef, OctetStringRef},
 };
+use md5::{Digest, Md5};
 use sha1::Sha1;
 use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
@@ -157,6 +158,39 @@ fn decrypt_pkcs12(
     cipher.decrypt(&key, &iv, data).ok_or(Error::WrongPassword { what })
 }
 
+/// Decrypts what OpenSSL's traditional PEM has: a key of MD5 over password and the start of the IV.
+pub(crate) fn decrypt_traditional(
+    cipher: &str,
+    iv: &[u8],
+    data: &[u8],
+    password: &str,
+    what: &'static str,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let cipher = match cipher.to_ascii_uppercase().as_str() {
+        "AES-128-CBC" => Cipher::Aes(&AES_128, 16),
+        "AES-192-CBC" => Cipher::Aes(&AES_192, 24),
+        "AES-256-CBC" => Cipher::Aes(&AES_256, AES_256_LEN),
+        "DES-EDE3-CBC" => Cipher::TripleDes,
+        other => return Err(unsupported(what, other.chars().take(MAX_SHOWN).collect())),
+    };
+    // `-----BEGIN RSA PRIVATE KEY-----` of OpenSSL: EVP_BytesToKey with one round.
+    let salt = iv.get(..TRADITIONAL_SALT).ok_or(MALFORMED)?;
+    let mut key = Zeroizing::new(Vec::with_capacity(cipher.key_len() + MD5_LEN));
+    let mut block = Zeroizing::new([0; MD5_LEN]);
+    while key.len() < cipher.key_len() {
+        let mut hash = Md5::new();
+        if !key.is_empty() {
+            hash.update(*block);
+        }
+        hash.update(password.as_bytes());
+        hash.update(salt);
+        *block = hash.finalize().into();
+        key.extend_from_slice(&*block);
+    }
+    key.truncate(cipher.key_len());
+    cipher.decrypt(&key, iv, data).ok_or(Error::WrongPassword { what })
+}
+
 /// A block cipher in CBC mode with the padding of PKCS#7.
 #[derive(Clone, Copy)]
 enum Cipher {
@@ -268,6 +302,10 @@ pub(crate) const UNENCODABLE_PASSWORD: Error = Error::UnusablePassword {
 const MAX_ITERATIONS: i32 = 5_000_000;
 const AES_256_LEN: usize = 32;
 const DES_BLOCK: usize = 8;
+const MD5_LEN: usize = 16;
+const TRADITIONAL_SALT: usize = 8;
+/// How many characters of an unknown cipher an error shows.
+const MAX_SHOWN: usize = 40;
 const MALFORMED: Error = Error::Malformed { what: "encryption parameters" };
 
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");

@@ -27,6 +27,14 @@ pub enum Error {
         /// The most it may have, in bytes.
         limit: usize,
     },
+    /// There is more of something than anything legitimate has.
+    #[error("more than {limit} {what}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The most there may be.
+        limit: usize,
+    },
     /// The public key is of a known kind but too weak or malformed to certify.
     #[error("weak public key: {reason}")]
     WeakKey {
@@ -164,6 +172,12 @@ pub enum Error {
     /// The issuer name, or the authority key identifier, is not the issuer's.
     #[error("the certificate does not name this issuer: its {field} differs")]
     IssuerMismatch {
+        /// The field that differs.
+        field: &'static str,
+    },
+    /// The issuer name, or the authority key identifier, of a revocation list is not the issuer's.
+    #[error("the revocation list does not name this issuer: its {field} differs")]
+    ListIssuerMismatch {
         /// The field that differs.
         field: &'static str,
     },

@@ -30,6 +30,10 @@ use crate::{
     public_key::{RsaPublicKey, named_curve},
 };
 
+mod foreign;
+
+pub(crate) use foreign::{DerKind, Opened};
+
 /// A private key: signs certificates and lists through [`Prepared`](crate::Prepared) and
 /// [`UnsignedCrl`](crate::UnsignedCrl), and nothing else.
 ///
@@ -72,21 +76,25 @@ impl PrivateKey {
     /// Reads a PKCS#8, PKCS#1 (`RSA PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`) key; text around it is ignored.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
         let (kind, der) = decode_pem(pem)?;
-        Self::new(match kind {
-            PemKind::Pkcs8 => pair_of_pkcs8(&der)?,
-            PemKind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(|_| DAMAGED)?)),
-            PemKind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
-                .into_iter()
-                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, &der).ok()?).ok())
-                .ok_or(DAMAGED)?,
-        })
+        Self::from_der_of(kind, &der)
     }
 
     /// Reads a PKCS#8 key in DER.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        Self::from_der_of(Kind::Pkcs8, der)
+    }
+
+    fn from_der_of(kind: Kind, der: &[u8]) -> Result<Self, Error> {
         // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
         Raw::from_der(der).map_err(|_| DAMAGED)?;
-        Self::new(pair_of_pkcs8(der)?)
+        Self::new(match kind {
+            Kind::Pkcs8 => pair_of_pkcs8(der)?,
+            Kind::Pkcs1 => Pair::Rsa(Box::new(RsaKeyPair::from_der(der).map_err(|_| DAMAGED)?)),
+            Kind::Sec1 => [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING]
+                .into_iter()
+                .find_map(|curve| ec_pair(curve, EcdsaKeyPair::from_private_key_der(curve, der).ok()?).ok())
+                .ok_or(DAMAGED)?,
+        })
     }
 
     /// The key as PKCS#8 PEM: version 1, lines of 64 characters and a trailing newline.
@@ -188,29 +196,39 @@ fn pkcs8_fits(der: &[u8], certified: &[u8]) -> Option<bool> {
     let (algorithm, key) = pkcs8_parts(der).ok()?;
     let certified = SubjectPublicKeyInfoRef::from_der(certified).ok()?;
     let bits = certified.subject_public_key.as_bytes()?;
-    let mut reader = SliceReader::new(key).ok()?;
     match algorithm.oid {
         RSA_ENCRYPTION => {
-            let public = reader.sequence(|rsa| {
-                rsa.decode::<u8>()?;
-                let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
-                skip_rest(rsa)?;
-                Ok::<_, der::Error>(public)
-            });
-            Some(certified.algorithm.oid == RSA_ENCRYPTION && encode(&public.ok()?).ok()? == bits)
+            Some(certified.algorithm.oid == RSA_ENCRYPTION && encode(&rsa_public(key)?).ok()? == bits)
         }
-        ID_EC_PUBLIC_KEY => {
-            let public = reader.sequence(|ec| {
-                ec.decode::<u8>()?;
-                ec.decode::<&OctetStringRef>()?;
-                ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
-                ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))
-            });
-            let point = public.ok()??.value.as_bytes()?;
-            Some(certified.algorithm == algorithm && point == bits)
-        }
+        ID_EC_PUBLIC_KEY => Some(certified.algorithm == algorithm && sec1_public(key)?.1 == bits),
         _ => None,
     }
+}
+
+/// The public half of a PKCS#1 key.
+fn rsa_public(pkcs1: &[u8]) -> Option<RsaPublicKey<'_>> {
+    let public = SliceReader::new(pkcs1).ok()?.sequence(|rsa| {
+        rsa.decode::<u8>()?;
+        let public = RsaPublicKey { modulus: UintRef::decode(rsa)?, exponent: UintRef::decode(rsa)? };
+        skip_rest(rsa)?;
+        Ok::<_, der::Error>(public)
+    });
+    public.ok()
+}
+
+/// The curve of a SEC1 key, where it is named there, and its point.
+fn sec1_public(sec1: &[u8]) -> Option<(Option<ObjectIdentifier>, &[u8])> {
+    let public = SliceReader::new(sec1).ok()?.sequence(|ec| {
+        ec.decode::<u8>()?;
+        ec.decode::<&OctetStringRef>()?;
+        let curve = ec.context_specific::<ObjectIdentifier>(der::TagNumber(0), der::TagMode::Explicit)?;
+        Ok::<_, der::Error>((
+            curve,
+            ContextSpecific::<BitStringRef<'_>>::decode_explicit(ec, der::TagNumber(1))?,
+        ))
+    });
+    let (curve, point) = public.ok()?;
+    Some((curve, point?.value.as_bytes()?))
 }
 
 /// The SubjectPublicKeyInfo of a certificate, without reading the rest of it.
@@ -284,22 +302,21 @@ fn skip_rest<'a>(reader: &mut impl Reader<'a>) -> der::Result<()> {
     reader.read_slice(rest).map(|_| ())
 }
 
-enum PemKind {
+/// The formats of keys that are not encrypted.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
     Pkcs8,
     Pkcs1,
     Sec1,
 }
 
 /// The first private key block, decoded in constant time into memory that is wiped.
-fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
-    let (kind, block) = [
-        (PemKind::Pkcs8, "PRIVATE KEY"),
-        (PemKind::Pkcs1, "RSA PRIVATE KEY"),
-        (PemKind::Sec1, "EC PRIVATE KEY"),
-    ]
-    .into_iter()
-    .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
-    .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
+fn decode_pem(pem: &str) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
+    let (kind, block) =
+        [(Kind::Pkcs8, "PRIVATE KEY"), (Kind::Pkcs1, "RSA PRIVATE KEY"), (Kind::Sec1, "EC PRIVATE KEY")]
+            .into_iter()
+            .find_map(|(kind, label)| Some((kind, block(pem, label)?)))
+            .ok_or_else(|| Error::PrivateKey { reason: reason_without_block(pem) })?;
 
     if block.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Error::PrivateKey { reason: ENCRYPTED });
@@ -309,8 +326,6 @@ fn decode_pem(pem: &str) -> Result<(PemKind, Zeroizing<Vec<u8>>), Error> {
     // Room for all of it: growing would leave an unwiped copy behind.
     let mut der = Zeroizing::new(Vec::with_capacity(block.len()));
     decoder.decode_to_end(&mut der).map_err(damaged)?;
-    // One SEQUENCE and nothing after it: aws-lc looks no further than its end.
-    Raw::from_der(&der).map_err(|_| DAMAGED)?;
     Ok((kind, der))
 }
 

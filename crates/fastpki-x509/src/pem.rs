@@ -11,7 +11,12 @@ pub(crate) fn decode(pem: &str, labels: &[&'static str]) -> Result<Vec<u8>, Erro
 
     let body = labels.iter().find_map(|label| body(pem, label)).ok_or_else(|| broken("there is none"))?;
     let body = body.ok_or_else(|| broken("its end line is missing"))?;
-    base64_simd::STANDARD.decode_to_vec(&*without_whitespace(body)).map_err(|_| broken("it is not base64"))
+    decode_base64(body).ok_or_else(|| broken("it is not base64"))
+}
+
+/// The octets that stand between two lines of PEM.
+pub(crate) fn decode_base64(body: &str) -> Option<Vec<u8>> {
+    base64_simd::STANDARD.decode_to_vec(&*without_whitespace(body)).ok()
 }
 
 fn without_whitespace(body: &str) -> Zeroizing<Vec<u8>> {

@@ -24,6 +24,7 @@ use crate::{
 mod open;
 mod seal;
 
+pub(crate) use open::is_pkcs12;
 pub use open::{Contents, OpenedCertificate, OpenedKey, open};
 pub use seal::{Bundle, RANDOMNESS_LEN, seal};
 

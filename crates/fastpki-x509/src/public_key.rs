@@ -191,7 +191,7 @@ pub(crate) fn named_curve(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<KeyA
     }
 }
 
-fn bit_length(magnitude: &[u8]) -> u32 {
+pub(crate) fn bit_length(magnitude: &[u8]) -> u32 {
     match magnitude.iter().position(|byte| *byte != 0) {
         Some(start) => {
             let octets = u32::try_from(magnitude.len() - start).unwrap_or(u32::MAX / 8);

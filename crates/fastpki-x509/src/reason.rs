@@ -40,6 +40,38 @@ impl Reason {
         }
     }
 
+    /// The reason that a reasonCode extension states; `None` where it is none of these.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.code().unwrap_or_default() == code)
+    }
+
+    /// The reason in words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unspecified => "no reason stated",
+            Self::KeyCompromise => "key compromise",
+            Self::CaCompromise => "CA compromise",
+            Self::AffiliationChanged => "affiliation changed",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation of operation",
+            Self::CertificateHold => "certificate hold",
+            Self::PrivilegeWithdrawn => "privilege withdrawn",
+            Self::AaCompromise => "attribute authority compromise",
+        }
+    }
+
+    const ALL: [Self; 9] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::CertificateHold,
+        Self::PrivilegeWithdrawn,
+        Self::AaCompromise,
+    ];
+
     /// The value of the reasonCode extension; `None` where it is left out.
     pub(crate) fn code(self) -> Option<u8> {
         match self {
@@ -68,6 +100,17 @@ mod tests {
         assert_eq!(Reason::from_text(Some("cACompromise")), Reason::CaCompromise);
         assert_eq!(Reason::from_text(Some("aA_compromise")), Reason::AaCompromise);
         assert_eq!(Reason::from_text(Some("cessationOfOperation")), Reason::CessationOfOperation);
+    }
+
+    #[test]
+    fn reasons_are_found_by_their_codes() {
+        assert_eq!(Reason::from_code(0), Some(Reason::Unspecified));
+        for reason in Reason::ALL {
+            assert_eq!(reason.code().map_or(Some(Reason::Unspecified), Reason::from_code), Some(reason));
+        }
+        for code in [7, 8, 11, 255] {
+            assert_eq!(Reason::from_code(code), None);
+        }
     }
 
     #[test]

@@ -48,12 +48,27 @@ impl Serial {
 
     /// Lower-case hexadecimal digits without leading zeros or prefix.
     pub fn to_hex(&self) -> String {
-        let mut hex = String::with_capacity(2 * SERIAL_LEN);
-        for byte in self.magnitude() {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex.trim_start_matches('0').to_owned()
+        hex(self.magnitude()).trim_start_matches('0').to_owned()
+    }
+}
+
+/// Two lower-case digits for each octet.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// The content of any INTEGER as [`Serial::to_hex`] writes numbers; in two's complement, and saying so, where negative.
+pub(crate) fn hex_of_integer(content: &[u8]) -> String {
+    let digits = hex(content);
+    match content {
+        [first, ..] if first & 0x80 != 0 => format!("{digits} (negative)"),
+        _ if content.iter().all(|byte| *byte == 0) => "0".to_owned(),
+        _ => digits.trim_start_matches('0').to_owned(),
     }
 }
 

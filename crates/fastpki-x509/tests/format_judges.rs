@@ -4,8 +4,9 @@
 use std::{path::Path, process::Command};
 
 use fastpki_x509::{
-    Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Request, San, Serial,
-    Validity,
+    Certificate, Csr, CsrRequest, Error, KeyAlgorithm, Name, PrivateKey, Profile, Reason, Request,
+    RevocationList, San, Serial, Validity,
+    inspect::{Kind, Verdict, fits, inspect},
     pkcs12::{self, Bundle, RANDOMNESS_LEN},
 };
 use tempfile::TempDir;
@@ -312,5 +313,135 @@ fn files_of_python_are_opened() {
         let opened = pkcs12::open(&std::fs::read(bench.0.path().join("python.p12")).unwrap(), password);
         let (key, ..) = opened.unwrap().identity().unwrap();
         assert_eq!(*key.to_pkcs8_pem(), *chain.key.to_pkcs8_pem());
+    }
+}
+
+#[test]
+fn keys_that_openssl_encrypted_are_read() {
+    for algorithm in ALGORITHMS {
+        let (bench, key) = (Bench::new(), PrivateKey::generate(algorithm).unwrap());
+        bench.write("key.pem", key.to_pkcs8_pem().as_bytes());
+        let mut commands = vec![
+            // What Easy-RSA does.
+            "pkey -in key.pem -aes256 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v2 aes-128-cbc -v2prf hmacWithSHA512 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v2 des3 -v2prf hmacWithSHA1 -passout pass:sésame -out new.pem",
+            "pkcs8 -topk8 -in key.pem -v1 PBE-SHA1-3DES -passout pass:sésame -out new.pem",
+        ];
+        if algorithm != KeyAlgorithm::Ed25519 {
+            commands.extend([
+                "pkey -in key.pem -traditional -aes256 -passout pass:sésame -out new.pem",
+                "pkey -in key.pem -traditional -aes192 -passout pass:sésame -out new.pem",
+                "pkey -in key.pem -traditional -des3 -passout pass:sésame -out new.pem",
+            ]);
+        }
+        for command in commands {
+            bench.accepts("openssl", command);
+            let pem = bench.read("new.pem");
+            let read = PrivateKey::from_any_pem(&pem, Some("sésame")).unwrap();
+            assert_eq!(*read.to_pkcs8_pem(), *key.to_pkcs8_pem(), "{command}");
+            assert!(matches!(PrivateKey::from_any_pem(&pem, None), Err(Error::PasswordNeeded { .. })));
+            assert!(matches!(PrivateKey::from_any_pem(&pem, Some("x")), Err(Error::WrongPassword { .. })));
+        }
+        bench.accepts("openssl", "pkcs8 -topk8 -in key.pem -outform DER -passout pass:x -out new.der");
+        let der = std::fs::read(bench.0.path().join("new.der")).unwrap();
+        assert_eq!(PrivateKey::from_any_der(&der, Some("x")).unwrap().public_key(), key.public_key());
+
+        bench.accepts("openssl", "pkcs8 -topk8 -in key.pem -scrypt -passout pass:x -out new.pem");
+        let refused = PrivateKey::from_any_pem(&bench.read("new.pem"), Some("x")).unwrap_err().to_string();
+        contains_all(&refused, &["scrypt", "OpenSSL 3, which uses PBKDF2 and AES"]);
+    }
+}
+
+#[test]
+fn keys_that_gnutls_and_python_encrypted_are_read() {
+    let (bench, key) = (Bench::new(), PrivateKey::generate(KeyAlgorithm::EcP384).unwrap());
+    bench.write("key.pem", key.to_pkcs8_pem().as_bytes());
+    bench.accepts("certtool", "--to-p8 --load-privkey key.pem --password sésame --outfile gnutls.pem");
+    bench.python(
+        "from cryptography.hazmat.primitives.serialization import *\n\
+         key = load_pem_private_key(open('key.pem', 'rb').read(), None)\n\
+         encryption = BestAvailableEncryption('sésame'.encode())\n\
+         for name, format in [('p8.pem', PrivateFormat.PKCS8), ('old.pem', PrivateFormat.TraditionalOpenSSL)]:\n\
+         \x20   open(name, 'wb').write(key.private_bytes(Encoding.PEM, format, encryption))",
+    );
+    for name in ["gnutls.pem", "p8.pem", "old.pem"] {
+        let read = PrivateKey::from_any_pem(&bench.read(name), Some("sésame")).unwrap();
+        assert_eq!(read.public_key(), key.public_key());
+    }
+}
+
+#[test]
+fn lists_of_openssl_are_read() {
+    let (bench, chain) = (Bench::new(), Chain::new(KeyAlgorithm::EcP256));
+    let key = PrivateKey::generate(KeyAlgorithm::Rsa { bits: 2048 }).unwrap();
+    let ca = request(Profile::Root { path_len: None }, "CN=Old,O=Example", &key, 9);
+    let ca = ca.prepare_self_signed(&key).unwrap().sign(&key).unwrap();
+    bench.write("ca.pem", ca.to_pem());
+    bench.write("ca.key", key.to_pkcs8_pem().as_bytes());
+    bench.write("crlnumber", "1F\n");
+    bench.write(
+        "index.txt",
+        "V\t301231235959Z\t\t01\tunknown\t/CN=a\n\
+         R\t301231235959Z\t260301100000Z,keyCompromise\t02\tunknown\t/CN=b\n\
+         R\t301231235959Z\t260302100000Z\tFF00\tunknown\t/CN=c\n\
+         R\t301231235959Z\t260303100000Z,cessationOfOperation\t04\tunknown\t/CN=d\n",
+    );
+    bench.write("empty", "");
+    bench.write(
+        "ca.cnf",
+        "[ca]\ndefault_ca = it\n[it]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha384\n\
+         default_crl_days = 30\ncrl_extensions = ext\n[ext]\nauthorityKeyIdentifier = keyid\n",
+    );
+    bench.accepts("openssl", "ca -gencrl -config ca.cnf -cert ca.pem -keyfile ca.key -out list.crl");
+    let list = RevocationList::from_pem(&bench.read("list.crl")).unwrap();
+    list.is_issued_by(&ca).unwrap();
+    assert!(list.is_issued_by(&chain.root).is_err());
+    assert_eq!(list.number(), Some(0x1f));
+    let entries: Vec<_> = list.entries().iter().map(|it| (it.serial_text(), it.reason())).collect();
+    assert_eq!(
+        entries,
+        [
+            ("2".to_owned(), Reason::KeyCompromise),
+            ("4".to_owned(), Reason::CessationOfOperation),
+            ("ff00".to_owned(), Reason::Unspecified),
+        ],
+    );
+    assert_eq!(list.entries()[0].revoked_at, "2026-03-01T10:00:00Z".parse().unwrap());
+}
+
+#[test]
+fn old_certificates_of_openssl_are_described_with_their_faults() {
+    let bench = Bench::new();
+    let now = "2040-01-01T00:00:00Z".parse().unwrap();
+    for (options, expected) in [
+        ("-newkey rsa:1024 -sha1", "an RSA key must have 2048 to 8192 bits, this one has 1024"),
+        ("-newkey rsa:2048 -set_serial 0", "its serial number is zero"),
+        ("-newkey rsa:2048 -set_serial -5", "its serial number is negative"),
+        ("-newkey ed448", "would not be certified here"),
+        ("-newkey rsa:2048 -days 1", "it expired on"),
+        (
+            "-newkey rsa:2048 -addext extendedKeyUsage=serverAuth -extensions none",
+            "no DNS name or IP address",
+        ),
+        ("-newkey rsa:2048 -addext 1.2.3.4=critical,DER:0500", "the critical extension 1.2.3.4"),
+        (
+            "-newkey rsa:2048 -addext basicConstraints=CA:TRUE -extensions none",
+            "basic constraints are not critical",
+        ),
+    ] {
+        bench.write("none.cnf", "[req]\ndistinguished_name = dn\n[dn]\n[none]\n");
+        let new = "req -x509 -config none.cnf -nodes -keyout old.key -out old.pem -subj /CN=old -days 9000";
+        bench.accepts("openssl", &format!("{new} {options}"));
+        let pem = bench.read("old.pem") + &bench.read("old.key");
+        let objects = inspect(pem.as_bytes(), None, now).unwrap();
+        assert_eq!(objects[0].kind, Kind::Certificate);
+        let warned = objects[0].warnings.iter().any(|it| it.contains(expected));
+        assert!(warned, "{options}: {:?}", objects[0]);
+        let text = bench.accepts("openssl", "x509 -in old.pem -noout -fingerprint -sha256");
+        contains_all(&text, &[objects[0].field("SHA-256 fingerprint").unwrap()]);
+        if !options.contains("ed448") {
+            assert!(fits(&objects).iter().any(|it| it.verdict == Verdict::Fits), "{objects:?}");
+        }
     }
 }

@@ -188,3 +188,65 @@ fn bytes_after_a_key_are_refused() {
 }
 
 const TRADITIONAL: &str = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+
+#[test]
+fn encrypted_pkcs8_opens_with_its_passphrase_alone() {
+    let pem = data!("p256.encrypted.pem");
+    assert_eq!(
+        PrivateKey::from_any_pem(pem, None).unwrap_err(),
+        Error::PasswordNeeded { what: "private key" }
+    );
+    let wrong = PrivateKey::from_any_pem(pem, Some("not it")).unwrap_err();
+    assert_eq!(wrong, Error::WrongPassword { what: "private key" });
+}
+
+#[test]
+fn keys_that_are_not_encrypted_need_no_passphrase_and_ignore_one() {
+    for (pem, algorithm) in WRITTEN {
+        for passphrase in [None, Some("ignored")] {
+            let key = PrivateKey::from_any_pem(pem, passphrase).unwrap();
+            assert_eq!(key.algorithm(), algorithm);
+        }
+        let (_, der) = decode_pem(pem).unwrap();
+        assert_eq!(PrivateKey::from_any_der(&der, None).unwrap().algorithm(), algorithm);
+    }
+}
+
+#[test]
+fn what_is_read_by_nobody_is_told_what_to_do() {
+    let reason = |pem: &str| PrivateKey::from_any_pem(pem, Some("x")).unwrap_err().to_string();
+    let block = |label| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    assert!(reason(&block("OPENSSH PRIVATE KEY")).contains("ssh-keygen -p -m PKCS8"));
+    assert!(reason(&block("DSA PRIVATE KEY")).contains("RSA, EC and Ed25519 keys do"));
+    assert!(reason(&block("CERTIFICATE")).contains("there is no PEM block"));
+    assert!(reason(&TRADITIONAL.replace("AES-256-CBC", "CAMELLIA-256-CBC")).contains("CAMELLIA-256-CBC"));
+    assert!(reason(&TRADITIONAL.replace("DEK-Info", "X")).contains("DEK-Info"));
+    assert!(reason(TRADITIONAL).contains("wrong password"));
+    assert!(matches!(PrivateKey::from_any_pem(&"x".repeat(1_000_001), None), Err(Error::TooLarge { .. })));
+    assert_eq!(PrivateKey::from_any_der(root(&p256(), None).der(), None).unwrap_err(), DAMAGED);
+}
+
+#[test]
+fn mutated_encrypted_keys_never_panic() {
+    for pem in [data!("p256.encrypted.pem"), TRADITIONAL, data!("rsa2048.pkcs1.pem")] {
+        mutate(pem.as_bytes(), 300, |bytes| {
+            let _ = PrivateKey::from_any_pem(&String::from_utf8_lossy(bytes), Some("x"));
+        });
+    }
+    for pem in [data!("p256.pkcs8.pem"), data!("p256.sec1.pem"), data!("rsa2048.pkcs1.pem")] {
+        let (_, der) = decode_pem(pem).unwrap();
+        mutate(&der, 300, |bytes| {
+            let _ = PrivateKey::from_any_der(bytes, None);
+        });
+    }
+}
+
+#[test]
+fn wrong_passphrase_is_told_though_the_padding_may_fit() {
+    // One in 256 leaves a padding that fits.
+    let pem = TRADITIONAL.replace("AAAA", &"AAAA".repeat(16));
+    for passphrase in (0..2000).map(|it| it.to_string()) {
+        let error = PrivateKey::from_any_pem(&pem, Some(&passphrase)).unwrap_err();
+        assert_eq!(error, Error::WrongPassword { what: "private key" });
+    }
+}

@@ -50,6 +50,11 @@ impl OpenedKey {
     pub fn private_key(&self) -> Result<PrivateKey, Error> {
         PrivateKey::from_pkcs8_der(&self.pkcs8)
     }
+
+    /// The PKCS#8 of the key, whatever kind it is of.
+    pub(crate) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
 }
 
 impl OpenedCertificate {
@@ -98,6 +103,11 @@ pub fn open(bytes: &[u8], password: &str) -> Result<Contents, Error> {
         Error::WrongPassword { what } if password.is_empty() => Error::PasswordNeeded { what },
         other => other,
     })
+}
+
+/// Whether these bytes look like a PKCS#12 file, without opening it.
+pub(crate) fn is_pkcs12(bytes: &[u8]) -> bool {
+    Pfx::from_der(bytes).is_ok_and(|pfx| pfx.version == VERSION_3)
 }
 
 fn read(bytes: &[u8], password: &str) -> Result<Contents, Error> {
