@@ -64,7 +64,8 @@ fn first_line(what: &str) -> Result<Password, Error> {
     Ok(Password::from(password))
 }
 
-fn at_terminal() -> bool {
+/// Whether somebody is there to be asked.
+pub(crate) fn at_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

@@ -20,6 +20,7 @@ mod ca;
 mod cert;
 mod config;
 mod export;
+mod inspect;
 mod org;
 mod service_account;
 mod user;
@@ -43,6 +44,15 @@ pub enum Command {
     ServiceAccount(service_account::ServiceAccount),
     /// Write certificates and keys to files.
     Export(export::Export),
+    /// Say what files are: certificates, CSRs, CRLs, keys, PKCS#12 files, and whether they fit together.
+    ///
+    /// Works offline. Exits with 1 if something cannot be opened or does not fit, such as a key that is of another
+    /// certificate.
+    #[command(after_help = "Examples:
+  fastpki inspect www.crt www.key chain.pem
+  fastpki inspect www.p12 --password-file password
+  openssl s_client -connect www.example.com:443 -showcerts </dev/null | fastpki inspect -")]
+    Inspect(inspect::Inspect),
     /// What was done, by whom.
     Audit(audit::Audit),
     /// This client's configuration file.
@@ -59,6 +69,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::User(group) => user::run(group),
         Command::ServiceAccount(group) => service_account::run(group),
         Command::Export(group) => export::run(group),
+        Command::Inspect(command) => inspect::run(command),
         Command::Audit(group) => audit::run(group),
         Command::Config(group) => config::run(group),
     };

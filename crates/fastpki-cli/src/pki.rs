@@ -1,8 +1,11 @@
 //! Keys, requests and certificates on this host.
 
+use std::{fs, path::Path};
+
 use aws_lc_rs::digest::{SHA256, digest};
-use fastpki_types::{KeyType, PrivateKeyPem};
+use fastpki_types::{KeyType, Password, PrivateKeyPem};
 use fastpki_x509::{Csr, CsrRequest, KeyAlgorithm, Name, PrivateKey, San, pkcs12};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -53,6 +56,15 @@ pub(crate) fn randomness() -> Result<[u8; pkcs12::RANDOMNESS_LEN], Error> {
     let mut bytes = [0; pkcs12::RANDOMNESS_LEN];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Failed("this host gives no randomness".into()))?;
     Ok(bytes)
+}
+
+/// A password: the first line of a file.
+pub(crate) fn first_line(path: &Path) -> Result<Password, Error> {
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| Error::file(path, error))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Password::from(line.to_owned())),
+        _ => Err(Error::file(path, "its first line should be the password, and is empty")),
+    }
 }
 
 /// The kind of key that options name.

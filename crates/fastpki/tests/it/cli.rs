@@ -21,6 +21,7 @@ mod cert;
 mod config;
 mod export;
 mod help;
+mod inspect;
 mod members;
 mod old_server;
 mod reference;

@@ -2,7 +2,6 @@
 
 use std::{fs, path::Path};
 
-use fastpki_types::Password;
 use fastpki_x509::{Certificate, PrivateKey, pkcs12};
 use zeroize::Zeroizing;
 
@@ -24,7 +23,7 @@ pub(super) fn seal(
         return Err(Error::Failed(format!("certificate {id} has no chain")));
     };
     let password =
-        password_file.map_or_else(|| ask::new_password("Password of the PKCS#12 file"), first_line)?;
+        password_file.map_or_else(|| ask::new_password("Password of the PKCS#12 file"), pki::first_line)?;
     let key = PrivateKey::from_pem(&key_pem(client, id, key_file)?).map_err(failed)?;
     let names = certificate.subject().common_names();
     let friendly_name = names.first().map(String::as_str);
@@ -42,13 +41,5 @@ fn key_pem(client: &Client, id: i32, file: Option<&Path>) -> Result<Zeroizing<St
             "{error}\nif you have the private key yourself, give it with --key FILE"
         ))),
         Err(error) => Err(error),
-    }
-}
-
-fn first_line(path: &Path) -> Result<Password, Error> {
-    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| Error::file(path, error))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Password::from(line.to_owned())),
-        _ => Err(Error::file(path, "its first line should be the password, and is empty")),
     }
 }

@@ -1,10 +1,11 @@
 use fastpki_testing::{Database, on_both_databases};
 use serde_json::json;
 
-use super::{serve, stub};
+use super::serve;
 
 on_both_databases! {
     cas_are_created_shown_and_deleted,
+    ca_is_moved_with_all_below_it,
 }
 
 async fn cas_are_created_shown_and_deleted(database: Database) {
@@ -76,15 +77,15 @@ async fn cas_are_created_shown_and_deleted(database: Database) {
     assert!(words.contains("404") && words.contains("fastpki ca list"), "{words}");
 }
 
-#[test]
-fn ca_is_moved_with_one_request() {
-    crate::program::run(async {
-        let stub = stub::Stub::start(|_| stub::Reply::json(200, r#"{"id": 3, "organization_id": 2}"#));
-        let person = super::Person::new(&stub.url);
-        let shown = person.prints(&["ca", "assign-org", "3", "--org", "2", "--cascade"]);
-        assert!(shown.contains("Organization  2"), "{shown}");
-        let request = &stub.requests()[0];
-        assert_eq!(request.line, "PATCH /api/v1/cas/3");
-        assert_eq!(request.json(), json!({"organization_id": 2, "cascade": true}));
-    });
+async fn ca_is_moved_with_all_below_it(database: Database) {
+    let (_server, root) = serve(database);
+    root.create_cas();
+    root.run(&["org", "create", "-n", "Example"]).succeeded();
+    assert_eq!(root.json(&["ca", "assign-org", "2", "--org", "1"])["organization_id"], 1);
+    assert!(
+        root.prints(&["ca", "assign-org", "1", "--org", "1", "--cascade"]).contains("Organization       1")
+    );
+    assert_eq!(root.json(&["ca", "show", "1"])["organization_id"], 1);
+    let words = root.refused(&["ca", "assign-org", "1", "--org", "9"]);
+    assert!(words.contains("400"), "{words}");
 }

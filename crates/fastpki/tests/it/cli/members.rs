@@ -11,6 +11,7 @@ use super::{
 on_both_databases! {
     users_and_organizations_are_created_and_listed,
     audit_log_is_searched,
+    users_and_organizations_are_changed_and_deleted,
 }
 
 async fn users_and_organizations_are_created_and_listed(database: Database) {
@@ -94,6 +95,45 @@ async fn audit_log_is_searched(database: Database) {
     let table = root.prints(&["audit", "list", "-a", "cert_create"]);
     assert!(table.contains("root") && table.contains("certificate"), "{table}");
     assert_eq!(root.run(&["audit", "list", "--since", "yesterday"]).code, 2);
+}
+
+async fn users_and_organizations_are_changed_and_deleted(database: Database) {
+    let (_server, root) = serve(database);
+    root.run(&["org", "create", "-n", "Example"]).succeeded();
+    let alice = root.another("alice", &["--can-create-cert"]);
+    assert_eq!(root.json(&["org", "add-user", "1", "2"])["organization_id"], 1);
+    for (arguments, path) in [
+        (["org", "users", "1"].as_slice(), "/organizations/1/users"),
+        (&["org", "show", "1"], "/organizations/1"),
+    ] {
+        let json = root.run(&[arguments, &["-o", "json"]].concat()).succeeded();
+        assert_eq!(json.stdout, root.api(path).await + "\n", "{arguments:?}");
+        root.run(arguments).succeeded();
+    }
+    assert_eq!(root.json(&["org", "update", "1", "--description", "d"])["description"], "d");
+    let words = root.refused(&["org", "delete", "1", "--force"]);
+    assert!(words.contains("400"), "it has a user: {words}");
+    assert_eq!(root.json(&["org", "remove-user", "1", "2"])["organization_id"], Value::Null);
+    root.run(&["org", "delete", "1", "--force"]).succeeded();
+    assert!(root.refused(&["org", "show", "1"]).contains("fastpki org list"));
+
+    let changed =
+        root.json(&["user", "update", "2", "--no-create-cert", "--can-export-key", "-e", "new@example.com"]);
+    let expected =
+        json!({"can_create_cert": false, "can_export_private_key": true, "email": "new@example.com"});
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(&changed[field], value, "{field}");
+    }
+    assert_eq!(alice.json(&["user", "me"])["email"], "new@example.com");
+    let told = alice.told(&["user", "update", "2", "--ask-password"], "another correct horse").succeeded();
+    assert!(told.stderr.contains("fastpki auth login"), "{told:?}");
+    assert!(alice.refused(&["user", "me"]).contains("your session is over"));
+    alice.told(&["auth", "login", "-u", "alice"], "another correct horse").succeeded();
+    assert_eq!(root.json(&["user", "update", "2", "--inactive"])["is_active"], false);
+    alice.refused(&["user", "me"]);
+    assert_eq!(root.json(&["user", "update", "2", "--active", "-r", "admin"])["role"], "admin");
+    root.run(&["user", "delete", "2", "-f"]).succeeded();
+    assert!(root.refused(&["user", "show", "2"]).contains("404"));
 }
 
 /// Each command sends one request; what it is, and its body.

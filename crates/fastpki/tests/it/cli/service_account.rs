@@ -1,10 +1,80 @@
+use fastpki_testing::{Database, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{
     Person,
     members::check,
+    serve,
     stub::{Reply, Stub},
 };
+
+on_both_databases! {
+    service_account_works_within_its_policy,
+}
+
+async fn service_account_works_within_its_policy(database: Database) {
+    let (_server, root) = serve(database);
+    root.run(&["org", "create", "-n", "Example"]).succeeded();
+    let admin = root.another("admin", &["-r", "admin", "--org", "1"]);
+    admin.create_cas();
+    let account = admin.json(&["service-account", "create", "-n", "ci", "--can-create-cert"]);
+    assert_eq!((&account["organization_id"], &account["can_create_cert"]), (&json!(1), &json!(true)));
+    let token =
+        admin.prints(&["service-account", "token", "create", "1", "-n", "ci", "--expires-at", "2999-01-01"]);
+    let as_account = |arguments: &[&str]| {
+        super::ran(Person::new(&admin.server).command(arguments).env("FASTPKI_TOKEN", token.trim_end()))
+    };
+    let status = as_account(&["auth", "status"]).succeeded().stdout;
+    assert!(status.contains("a service account's, from FASTPKI_TOKEN"), "{status}");
+    as_account(&["auth", "status", "-o", "json"]).succeeded().json();
+    let issue =
+        ["cert", "create", "-c", "2", "--cn", "a.example.com", "--key-type", "ec", "-v", "20", "-o", "json"];
+    let ran = as_account(&issue);
+    assert!(ran.code == 1 && ran.stderr.contains("service_account_has_no_policy"), "{ran:?}");
+
+    admin
+        .run(&[
+            "sa",
+            "policy",
+            "set",
+            "1",
+            "--cn-pattern",
+            "*.example.com",
+            "--allowed-ca-id",
+            "2",
+            "-t",
+            "server",
+            "--max-validity-days",
+            "30",
+        ])
+        .succeeded();
+    assert_eq!(as_account(&issue).succeeded().json()["created_by_service_account_id"], 1);
+    let other = ["cert", "create", "-c", "2", "--cn", "a.example.org", "--key-type", "ec", "-v", "20"];
+    let ran = as_account(&other);
+    assert!(ran.stderr.contains("policy_violation, field: cn_patterns"), "{ran:?}");
+
+    for (arguments, path) in [
+        (["sa", "list"].as_slice(), "/service-accounts/"),
+        (&["sa", "show", "1"], "/service-accounts/1"),
+        (&["sa", "policy", "show", "1"], "/service-accounts/1/policy"),
+        (&["sa", "token", "list", "1"], "/service-accounts/1/tokens"),
+    ] {
+        let json = admin.run(&[arguments, &["-o", "json"]].concat()).succeeded();
+        assert_eq!(json.stdout, admin.api(path).await + "\n", "{arguments:?}");
+        admin.run(arguments).succeeded();
+    }
+    assert!(admin.json(&["sa", "update", "1", "--disable", "-d", "off"])["disabled_at"].is_string());
+    assert_eq!(as_account(&["ca", "list"]).code, 1);
+    admin.run(&["sa", "update", "1", "--enable", "--no-can-create-cert"]).succeeded();
+    as_account(&["ca", "list"]).succeeded();
+    admin.run(&["sa", "token", "revoke", "1", "1", "-f"]).succeeded();
+    assert!(admin.prints(&["sa", "token", "list", "1"]).contains("revoked"));
+    assert_eq!(as_account(&["ca", "list"]).code, 1);
+    admin.run(&["sa", "policy", "clear", "1", "-f"]).succeeded();
+    assert!(admin.refused(&["sa", "policy", "show", "1"]).contains("404"));
+    admin.run(&["sa", "delete", "1", "-f"]).succeeded();
+    assert_eq!(admin.json(&["sa", "list"]), json!([]));
+}
 
 #[test]
 fn service_account_commands_are_one_request_each() {
