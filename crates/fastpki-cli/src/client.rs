@@ -252,7 +252,9 @@ impl Client {
             Some(Source::Environment) => {
                 "the server does not take the token in FASTPKI_TOKEN: it is wrong, ended or revoked"
             }
-            Some(Source::File) => "your session is over: run `fastpki auth login`",
+            Some(Source::File) => {
+                "your session is over: run `fastpki auth login`, or `fastpki auth logout` to go on as nobody"
+            }
             None => "run `fastpki auth login`, or put a token into FASTPKI_TOKEN",
         }
     }

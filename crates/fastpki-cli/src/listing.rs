@@ -2,7 +2,7 @@
 
 use fastpki_types::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     client::{Answer, Client},
@@ -25,6 +25,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) page: Page,
     /// Everything, whatever the page says.
     pub(crate) all: bool,
+    /// Whether to apply them here in any case, since a server may not know them all.
+    pub(crate) check: bool,
     /// In which order; by id if not given.
     pub(crate) sort: Option<Sort>,
 }
@@ -48,6 +50,9 @@ pub(crate) struct Row {
     /// PEM.
     pub(crate) certificate: String,
 }
+
+/// What is at a place of a list: what filters look at, and all of it as it came.
+pub(crate) type Item = (Row, Box<RawValue>);
 
 impl Row {
     /// The status at an instant: FastPKI 0.4 goes on calling a certificate valid that has ended.
@@ -89,8 +94,8 @@ impl std::str::FromStr for Sort {
 impl Sort {
     const BY_ID: Self = Self { key: SortKey::Id, descending: false };
 
-    fn order(self, rows: &mut [(Row, Box<RawValue>)]) {
-        rows.sort_by(|(a, _), (b, _)| {
+    fn order(self, items: &mut [Item]) {
+        items.sort_by(|(a, _), (b, _)| {
             let order = match self.key {
                 SortKey::Id => a.id.cmp(&b.id),
                 SortKey::NotAfter => a.not_after.cmp(&b.not_after),
@@ -106,40 +111,87 @@ impl Listing<'_> {
     /// Fetches and shows it.
     pub(crate) fn show(&self, client: &Client, output: Output, columns: &[Column]) -> Result<(), Error> {
         let sort = self.sort.filter(|sort| *sort != Sort::BY_ID);
-        if sort.is_none() && !self.all {
-            let answer = client.get(self.path, &self.asked(&self.page, None))?;
-            if let Some(total) = answer.total {
-                output.list(&answer, columns)?;
-                self.tell_of_the_rest(total);
-                return Ok(());
+        match sort {
+            None if !self.all => self.show_page(client, output, columns),
+            None if output.is_json() => self.stream(client),
+            _ => {
+                let mut items = self.everything(client, output, columns)?;
+                if let Some(sort) = sort {
+                    sort.order(&mut items);
+                }
+                let items = if self.all { items } else { self.paged(items) };
+                show(&items, output, columns)
             }
-            let rows = self.paged(self.matching(&answer)?);
-            return show(&rows, output, columns);
         }
-        let mut rows = self.everything(client)?;
-        if let Some(sort) = sort {
-            sort.order(&mut rows);
-        }
-        let rows = if self.all { rows } else { self.paged(rows) };
-        show(&rows, output, columns)
     }
 
-    /// Fetches what matches, all of it.
-    pub(crate) fn everything(&self, client: &Client) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
+    /// Fetches what matches, all of it; for a table no more of each than that shows.
+    pub(crate) fn everything(
+        &self,
+        client: &Client,
+        output: Output,
+        columns: &[Column],
+    ) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        self.each_page(client, |page| {
+            for (mut row, text) in page {
+                row.certificate.clear();
+                items.push((row, if output.is_json() { text } else { slim(&text, columns)? }));
+            }
+            Ok(())
+        })?;
+        Ok(items)
+    }
+
+    fn show_page(&self, client: &Client, output: Output, columns: &[Column]) -> Result<(), Error> {
+        let answer = client.get(self.path, &self.asked(&self.page, None))?;
+        let Some(total) = answer.total else {
+            return show(&self.paged(self.matching(&answer)?), output, columns);
+        };
+        output.list(&answer, columns)?;
+        self.tell_of_the_rest(total);
+        Ok(())
+    }
+
+    /// Prints everything as JSON, as it comes.
+    fn stream(&self, client: &Client) -> Result<(), Error> {
+        let mut separator = "[";
+        self.each_page(client, |page| {
+            for (_, text) in page {
+                output::print_part(separator)?;
+                output::print_part(text.get())?;
+                separator = ",";
+            }
+            Ok(())
+        })?;
+        output::print(if separator == "[" { "[]" } else { "]" })
+    }
+
+    /// Fetches what matches, and has a look at it page by page.
+    fn each_page(
+        &self,
+        client: &Client,
+        mut see: impl FnMut(Vec<Item>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let page = Page { skip: None, limit: Some(PAGE) };
-        let answer = client.get(self.path, &self.asked(&page, None))?;
-        let Some(total) = answer.total else { return self.matching(&answer) };
+        let mut answer = client.get(self.path, &self.asked(&page, None))?;
+        let Some(total) = answer.total else { return see(self.matching(&answer)?) };
         let progress = Progress::fetching("fetching", total);
-        let mut rows = self.rows(&answer)?;
-        let mut complete = rows.len() < PAGE_LENGTH;
-        while !complete {
-            progress.reached(rows.len());
-            let after = rows.last().map(|(row, _)| row.id);
-            let next = self.rows(&client.get(self.path, &self.asked(&page, after))?)?;
-            complete = next.len() < PAGE_LENGTH;
-            rows.extend(next);
+        let mut seen = 0;
+        loop {
+            let mut items = self.items(&answer)?;
+            let (count, last) = (items.len(), items.last().map(|(row, _)| row.id));
+            if self.check {
+                items.retain(|(row, _)| (self.matches)(row));
+            }
+            see(items)?;
+            seen += count;
+            progress.reached(seen);
+            if count < PAGE_LENGTH {
+                return Ok(());
+            }
+            answer = client.get(self.path, &self.asked(&page, last))?;
         }
-        Ok(rows)
     }
 
     fn asked(&self, page: &Page, after: Option<i64>) -> Vec<(&'static str, Option<String>)> {
@@ -150,21 +202,21 @@ impl Listing<'_> {
         asked
     }
 
-    fn rows(&self, answer: &Answer) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
+    fn items(&self, answer: &Answer) -> Result<Vec<Item>, Error> {
         let raw: Vec<Box<RawValue>> = answer.parse()?;
         raw.into_iter().map(|raw| Ok((answer.part(&raw)?, raw))).collect()
     }
 
-    fn matching(&self, answer: &Answer) -> Result<Vec<(Row, Box<RawValue>)>, Error> {
-        let mut rows = self.rows(answer)?;
-        rows.retain(|(row, _)| (self.matches)(row));
-        Ok(rows)
+    fn matching(&self, answer: &Answer) -> Result<Vec<Item>, Error> {
+        let mut items = self.items(answer)?;
+        items.retain(|(row, _)| (self.matches)(row));
+        Ok(items)
     }
 
-    fn paged(&self, rows: Vec<(Row, Box<RawValue>)>) -> Vec<(Row, Box<RawValue>)> {
+    fn paged(&self, items: Vec<Item>) -> Vec<Item> {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let skip = self.page.skip.map_or(0, number);
-        rows.into_iter().skip(skip).take(self.page.limit.map_or(usize::MAX, number)).collect()
+        items.into_iter().skip(skip).take(self.page.limit.map_or(usize::MAX, number)).collect()
     }
 
     fn tell_of_the_rest(&self, total: u64) {
@@ -175,15 +227,26 @@ impl Listing<'_> {
     }
 }
 
-/// Shows rows as they came.
-pub(crate) fn show(rows: &[(Row, Box<RawValue>)], output: Output, columns: &[Column]) -> Result<(), Error> {
+/// Shows items as they came.
+pub(crate) fn show(items: &[Item], output: Output, columns: &[Column]) -> Result<(), Error> {
     if output.is_json() {
-        let texts: Vec<&str> = rows.iter().map(|(_, raw)| raw.get()).collect();
+        let texts: Vec<&str> = items.iter().map(|(_, text)| text.get()).collect();
         return output::print(&format!("[{}]", texts.join(",")));
     }
     let objects: Result<Vec<Value>, _> =
-        rows.iter().map(|(_, raw)| serde_json::from_str(raw.get())).collect();
-    output::print_list(&objects.map_err(|error| Error::Failed(error.to_string()))?, columns)
+        items.iter().map(|(_, text)| serde_json::from_str(text.get())).collect();
+    output::print_list(&objects.map_err(failed)?, columns)
+}
+
+/// An item without what these columns do not show: certificates would take most of the memory.
+fn slim(text: &RawValue, columns: &[Column]) -> Result<Box<RawValue>, Error> {
+    let mut fields: Map<String, Value> = serde_json::from_str(text.get()).map_err(failed)?;
+    fields.retain(|name, _| columns.iter().any(|Column(_, field, _)| field == name));
+    serde_json::value::to_raw_value(&fields).map_err(failed)
+}
+
+fn failed(error: serde_json::Error) -> Error {
+    Error::Failed(error.to_string())
 }
 
 /// Rows in one answer: certificates of 5 KB make 5 MB.

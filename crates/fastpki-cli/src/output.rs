@@ -90,6 +90,11 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Prints a part of a line.
+pub(crate) fn print_part(text: &str) -> Result<(), Error> {
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
 /// Prints data that may be no text, as it is.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();

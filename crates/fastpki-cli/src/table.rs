@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use fastpki_types::Timestamp as WireTime;
 use fastpki_x509::Certificate;
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ pub(crate) fn list(objects: &[Value], columns: &[Column], now: Timestamp) -> Str
         let worst = cells.iter().map(|(_, health)| *health).find(|health| *health != Health::Good);
         table.add_row(cells.into_iter().map(|(text, _)| coloured(text, worst.unwrap_or(Health::Good))));
     }
-    finished(&table)
+    finished(table)
 }
 
 /// One object, a line to a field; fields that are missing are left out.
@@ -67,7 +67,7 @@ pub(crate) fn detail(object: &Value, columns: &[Column], now: Timestamp) -> Stri
             table.add_row([Cell::new(column.0).add_attribute(Attribute::Bold), coloured(text, health)]);
         }
     }
-    finished(&table)
+    finished(table)
 }
 
 /// Pairs of a title and a text.
@@ -79,12 +79,12 @@ pub(crate) fn pairs(pairs: impl IntoIterator<Item = (String, String)>) -> String
             Cell::new(harmless(&text)),
         ]);
     }
-    finished(&table)
+    finished(table)
 }
 
 fn plain_table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(presets::NOTHING).style_text_only();
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -95,11 +95,30 @@ fn plain_table() -> Table {
     table
 }
 
-fn finished(table: &Table) -> String {
-    // Without a border, the padding left of the first column is nothing but noise.
-    let lines: Vec<String> =
-        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+fn finished(mut table: Table) -> String {
+    table.column_iter_mut().for_each(|column| _ = column.set_padding((0, GAP)));
+    spare_short_columns(&mut table);
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+/// Where the terminal is too narrow, it is the long columns whose text is wrapped.
+fn spare_short_columns(table: &mut Table) {
+    let Some(mut left) = table.width() else { return };
+    let widths = table.column_max_content_widths();
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|column| widths[*column]);
+    for (done, column) in order.iter().enumerate() {
+        let others: u16 = order[done + 1..].iter().map(|other| widths[*other].min(NARROW) + GAP).sum();
+        let own = widths[*column] + GAP;
+        if own.saturating_add(others) > left {
+            return;
+        }
+        left -= own;
+        if let Some(column) = table.column_mut(*column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 fn coloured(text: String, health: Health) -> Cell {
@@ -204,6 +223,10 @@ fn terminal_width() -> u16 {
     Table::new().width().unwrap_or(120)
 }
 
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// Width that a wrapped column has at least, if there is any room.
+const NARROW: u16 = 10;
 /// What stands where there is nothing.
 const NOTHING: &str = "-";
 /// Days before its end from which on something is marked.

@@ -137,6 +137,7 @@ pub(super) fn run(group: Ca) -> Result<(), Error> {
                 matches: &|_| true,
                 page,
                 all: false,
+                check: false,
                 sort: None,
             };
             listing.show(client, output, &LIST)
@@ -214,7 +215,7 @@ const LIST: [Column; 7] = [
     Column("Name", "name", Kind::Plain),
     Column("Subject", "subject_dn", Kind::Plain),
     Column("Parent", "parent_ca_id", Kind::Plain),
-    Column("Organization", "organization_id", Kind::Plain),
+    Column("Org", "organization_id", Kind::Plain),
     Column("Ends", "certificate", Kind::EndOfPem),
     Column("Status", "certificate", Kind::CaStatus),
 ];

@@ -184,7 +184,8 @@ fn show_list(context: &Context, list: &List) -> Result<(), Error> {
     };
     let page = Page { limit: list.page.limit.or((!list.all).then_some(DEFAULT_LIMIT)), ..list.page };
     let (all, sort) = (list.all, list.sort);
-    let listing = Listing { path: "/certificates/", filters, matches: &matches, page, all, sort };
+    let listing =
+        Listing { path: "/certificates/", filters, matches: &matches, page, all, check: false, sort };
     listing.show(&context.client, context.output, &LIST)
 }
 

@@ -157,7 +157,7 @@ fn path(id: i32) -> String {
 const LIST: [Column; 5] = [
     Column("ID", "id", Kind::Plain),
     Column("Name", "name", Kind::Plain),
-    Column("Organization", "organization_id", Kind::Plain),
+    Column("Org", "organization_id", Kind::Plain),
     Column("Status", "disabled_at", Kind::Disabled),
     Column("May", "", Kind::Flags),
 ];

@@ -198,7 +198,7 @@ pub(super) const LIST: [Column; 7] = [
     Column("User", "username", Kind::Plain),
     Column("E-mail", "email", Kind::Plain),
     Column("Role", "role", Kind::Plain),
-    Column("Organization", "organization_id", Kind::Plain),
+    Column("Org", "organization_id", Kind::Plain),
     Column("Active", "is_active", Kind::Plain),
     Column("May", "", Kind::Flags),
 ];

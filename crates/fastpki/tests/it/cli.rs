@@ -20,6 +20,7 @@ mod ca;
 mod cert;
 mod config;
 mod export;
+mod guide;
 mod help;
 mod inspect;
 mod members;

@@ -15,18 +15,10 @@ use crate::{
 pub(super) fn run(context: &Context, what: &str) -> Result<(), Error> {
     let wanted = Wanted::read(what)?;
     let filters = vec![("serial_number", wanted.serial.clone()), ("fingerprint", wanted.fingerprint.clone())];
-    // Asked of each answer too: a server that does not know a filter answers with everything.
     let matches = |row: &Row| wanted.is(row);
-    let listing = Listing {
-        path: "/certificates/",
-        filters,
-        matches: &matches,
-        page: Page::default(),
-        all: true,
-        sort: None,
-    };
-    let mut rows = listing.everything(&context.client)?;
-    rows.retain(|(row, _)| wanted.is(row));
+    let (page, path) = (Page::default(), "/certificates/");
+    let listing = Listing { path, filters, matches: &matches, page, all: true, check: true, sort: None };
+    let rows = listing.everything(&context.client, context.output, &super::LIST)?;
     listing::show(&rows, context.output, &super::LIST)?;
     if rows.is_empty() {
         return Err(Error::Failed("the server knows no such certificate, or you may not see it".into()));
