@@ -20,6 +20,7 @@ use crate::{
     session::{self, Session, Source},
 };
 
+mod advice;
 mod refusal;
 
 /// A server, and who the caller is there.
@@ -84,14 +85,14 @@ impl Client {
             .redirect(Policy::custom(follow));
         if let Some(path) = session::ca_file(trust.ca_file.as_deref()) {
             let pem = fs::read(&path).map_err(|error| Error::file(&path, error))?;
-            let roots =
-                Certificate::from_pem_bundle(&pem).map_err(|error| Error::file(&path, cause_of(&error)))?;
+            let roots = Certificate::from_pem_bundle(&pem)
+                .map_err(|error| Error::file(&path, advice::cause_of(&error)))?;
             if roots.is_empty() {
                 return Err(Error::file(path, "no certificate in PEM is in this file"));
             }
             http = http.tls_certs_merge(roots);
         }
-        let http = http.build().map_err(|error| Error::Failed(cause_of(&error)))?;
+        let http = http.build().map_err(|error| Error::Failed(advice::cause_of(&error)))?;
         Ok(Self { http, server, session: RefCell::new(None) })
     }
 
@@ -157,11 +158,11 @@ impl Client {
 
     fn judge(&self, response: Response, path: &str) -> Result<Answer, Error> {
         let advice = match response.status() {
-            StatusCode::UNAUTHORIZED => self.advice_of_401(),
+            StatusCode::UNAUTHORIZED => advice::about_401(self.session(Session::source)),
             StatusCode::FORBIDDEN => {
                 "`fastpki auth status` shows as whom you are signed in, and what you may"
             }
-            StatusCode::NOT_FOUND => where_to_look(path),
+            StatusCode::NOT_FOUND => advice::about_404(path),
             _ => "",
         };
         self.answer(response, advice)
@@ -247,30 +248,9 @@ impl Client {
         Error::Nonsense { server: self.server.clone(), cause }
     }
 
-    fn advice_of_401(&self) -> &'static str {
-        match self.session(Session::source) {
-            Some(Source::Environment) => {
-                "the server does not take the token in FASTPKI_TOKEN: it is wrong, ended or revoked"
-            }
-            Some(Source::File) => {
-                "your session is over: run `fastpki auth login`, or `fastpki auth logout` to go on as nobody"
-            }
-            None => "run `fastpki auth login`, or put a token into FASTPKI_TOKEN",
-        }
-    }
-
     fn unreachable(&self, error: &reqwest::Error) -> Error {
-        let cause = cause_of(error);
-        let advice = if error.is_timeout() {
-            "it takes too long to answer: is it overloaded, or is a firewall between?"
-        } else if ["certificate", "UnknownIssuer", "Cert"].iter().any(|word| cause.contains(word)) {
-            "is its TLS certificate from a private CA? Give that CA's root certificate with --ca-file or FASTPKI_CA_FILE"
-        } else if ["InvalidContentType", "InvalidMessage", "corrupt"].iter().any(|word| cause.contains(word))
-        {
-            "does it speak plain HTTP? Then its URL begins with http://"
-        } else {
-            "does it run, and is this its URL? See `fastpki config get server.url`, --server and FASTPKI_SERVER"
-        };
+        let cause = advice::cause_of(error);
+        let advice = advice::about_connection(error, &cause);
         Error::Unreachable { server: self.server.clone(), cause, advice }
     }
 }
@@ -280,17 +260,6 @@ struct Call<'a> {
     path: &'a str,
     query: Query<'a>,
     body: Option<Zeroizing<Vec<u8>>>,
-}
-
-fn where_to_look(path: &str) -> &'static str {
-    match path.trim_start_matches("/export").split('/').nth(1) {
-        Some("ca" | "cas") => "`fastpki ca list` shows what there is",
-        Some("certificate" | "certificates") => "`fastpki cert list` shows what there is",
-        Some("organizations") => "`fastpki org list` shows what there is",
-        Some("service-accounts") => "`fastpki service-account list` shows what there is",
-        Some("users") => "`fastpki user list` shows what there is",
-        _ => "",
-    }
 }
 
 fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -310,18 +279,6 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     } else {
         attempt.stop()
     }
-}
-
-/// The innermost causes of an error, which say what happened; the outermost only says what was tried.
-fn cause_of(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    causes.dedup();
-    causes.pop().unwrap_or_else(|| error.to_string())
 }
 
 /// `attachment; filename=ca_1_certificate.pem`, with or without quotes.

@@ -174,7 +174,8 @@ fn keep(folder: &Path, target: &Path) -> Result<Option<TempPath>, Error> {
     if fs::symlink_metadata(&name).is_ok() {
         fs::remove_file(&name).map_err(failed)?;
     }
-    fs::hard_link(target, &name).map_err(failed)?;
+    // Some file systems know no second names.
+    fs::hard_link(target, &name).or_else(|_| fs::copy(target, &name).map(drop)).map_err(failed)?;
     TempPath::try_from_path(name).map(Some).map_err(failed)
 }
 

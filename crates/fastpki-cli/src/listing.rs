@@ -1,5 +1,7 @@
 //! Lists that may be long: page by page, with what a server does not do itself done here.
 
+use std::io::IsTerminal;
+
 use fastpki_types::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
@@ -119,7 +121,7 @@ impl Listing<'_> {
                 if let Some(sort) = sort {
                     sort.order(&mut items);
                 }
-                let items = if self.all { items } else { self.paged(items) };
+                let items = if self.all { items } else { part(items, self.page) };
                 show(&items, output, columns)
             }
         }
@@ -133,7 +135,7 @@ impl Listing<'_> {
         columns: &[Column],
     ) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
-        self.each_page(client, |page| {
+        self.each_page(client, true, |page| {
             for (mut row, text) in page {
                 row.certificate.clear();
                 items.push((row, if output.is_json() { text } else { slim(&text, columns)? }));
@@ -146,7 +148,7 @@ impl Listing<'_> {
     fn show_page(&self, client: &Client, output: Output, columns: &[Column]) -> Result<(), Error> {
         let answer = client.get(self.path, &self.asked(&self.page, None))?;
         let Some(total) = answer.total else {
-            return show(&self.paged(self.matching(&answer)?), output, columns);
+            return show(&part(self.matching(&answer)?, self.page), output, columns);
         };
         output.list(&answer, columns)?;
         self.tell_of_the_rest(total);
@@ -156,7 +158,9 @@ impl Listing<'_> {
     /// Prints everything as JSON, as it comes.
     fn stream(&self, client: &Client) -> Result<(), Error> {
         let mut separator = "[";
-        self.each_page(client, |page| {
+        // A bar would run into what is printed.
+        let bar = !std::io::stdout().is_terminal();
+        self.each_page(client, bar, |page| {
             for (_, text) in page {
                 output::print_part(separator)?;
                 output::print_part(text.get())?;
@@ -171,12 +175,13 @@ impl Listing<'_> {
     fn each_page(
         &self,
         client: &Client,
+        bar: bool,
         mut see: impl FnMut(Vec<Item>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let page = Page { skip: None, limit: Some(PAGE) };
         let mut answer = client.get(self.path, &self.asked(&page, None))?;
         let Some(total) = answer.total else { return see(self.matching(&answer)?) };
-        let progress = Progress::fetching("fetching", total);
+        let progress = bar.then(|| Progress::fetching("fetching", total));
         let mut seen = 0;
         loop {
             let mut items = self.items(&answer)?;
@@ -186,7 +191,7 @@ impl Listing<'_> {
             }
             see(items)?;
             seen += count;
-            progress.reached(seen);
+            progress.iter().for_each(|progress| progress.reached(seen));
             if count < PAGE_LENGTH {
                 return Ok(());
             }
@@ -213,18 +218,32 @@ impl Listing<'_> {
         Ok(items)
     }
 
-    fn paged(&self, items: Vec<Item>) -> Vec<Item> {
-        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let skip = self.page.skip.map_or(0, number);
-        items.into_iter().skip(skip).take(self.page.limit.map_or(usize::MAX, number)).collect()
-    }
-
     fn tell_of_the_rest(&self, total: u64) {
         let skip = self.page.skip.unwrap_or(0);
         if let Some(limit) = self.page.limit.filter(|limit| skip.saturating_add(*limit) < total) {
             output::note(&format!("{total} in all: more with --skip {}", skip + limit));
         }
     }
+}
+
+/// Shows a part of a list that the server gives as a whole.
+pub(crate) fn show_part(
+    answer: &Answer,
+    page: Page,
+    output: Output,
+    columns: &[Column],
+) -> Result<(), Error> {
+    if page.skip.is_none() && page.limit.is_none() {
+        return output.list(answer, columns);
+    }
+    let items = answer.parse::<Vec<Box<RawValue>>>()?.into_iter().map(|text| (Row::default(), text));
+    show(&part(items.collect(), page), output, columns)
+}
+
+fn part(items: Vec<Item>, page: Page) -> Vec<Item> {
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let limit = page.limit.map_or(usize::MAX, number);
+    items.into_iter().skip(page.skip.map_or(0, number)).take(limit).collect()
 }
 
 /// Shows items as they came.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::{
     client::Answer,
@@ -51,7 +52,11 @@ impl Output {
             answer.parse::<IgnoredAny>()?;
             return print(&answer.text);
         }
-        let object: Value = answer.parse()?;
+        let mut object: Value = answer.parse()?;
+        // Shown by no table, and not to be left in memory.
+        if let Some(Value::String(key)) = object.get_mut("private_key").map(Value::take) {
+            drop(Zeroizing::new(key));
+        }
         print(&table::detail(&object, columns, clock::now()))
     }
 

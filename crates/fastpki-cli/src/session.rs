@@ -117,7 +117,8 @@ pub(crate) fn normal(url: &str) -> Result<String, Error> {
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(Error::Usage("the server's URL should hold no password: use fastpki auth login".into()));
     }
-    Ok(parsed.as_str().trim_end_matches('/').to_owned())
+    let url = parsed.as_str().trim_end_matches('/');
+    Ok(url.strip_suffix("/api/v1").unwrap_or(url).to_owned())
 }
 
 /// Whether what is sent to this server can be read on the way.
@@ -154,6 +155,7 @@ mod tests {
     #[test]
     fn urls_are_compared_without_slash_and_case_of_the_host() {
         assert_eq!(normal("https://PKI.example.com:443/").unwrap(), "https://pki.example.com");
+        assert_eq!(normal("http://localhost:8000/api/v1/").unwrap(), "http://localhost:8000");
         assert_eq!(normal(" http://localhost:8000 ").unwrap(), "http://localhost:8000");
         for wrong in ["localhost:8000", "ftp://a", "", "https://u:p@host"] {
             assert!(normal(wrong).is_err(), "{wrong}");

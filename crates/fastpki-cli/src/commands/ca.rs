@@ -8,7 +8,7 @@ use super::Context;
 use crate::{
     ask, config,
     error::Error,
-    listing::Listing,
+    listing::{self, Listing},
     options::{Common, Force, Page, named},
     output,
     progress::Progress,
@@ -49,6 +49,8 @@ enum CaCommand {
     Children {
         /// The CA's id.
         id: i32,
+        #[command(flatten)]
+        page: Page,
     },
     /// Print a CA's private key, as PKCS#8 PEM.
     ///
@@ -144,7 +146,9 @@ pub(super) fn run(group: Ca) -> Result<(), Error> {
         }
         CaCommand::Show { id } => output.detail(&client.get(&format!("/cas/{id}"), &[])?, &DETAIL),
         CaCommand::Chain { id } => output.list(&client.get(&format!("/cas/{id}/chain"), &[])?, &LIST),
-        CaCommand::Children { id } => output.list(&client.get(&format!("/cas/{id}/children"), &[])?, &LIST),
+        CaCommand::Children { id, page } => {
+            listing::show_part(&client.get(&format!("/cas/{id}/children"), &[])?, page, output, &LIST)
+        }
         CaCommand::PrivateKey { id } => private_key(&context, id),
         CaCommand::Create(create) => make(&context, create),
         CaCommand::AssignOrg { id, org, cascade } => {

@@ -1,22 +1,21 @@
 //! `fastpki cert`: certificates.
 
 use clap::{Args, Subcommand};
-use fastpki_types::{CertificateRevoke, CertificateStatus, CertificateType, Timestamp};
-use jiff::SignedDuration;
+use fastpki_types::CertificateRevoke;
 use serde::Deserialize;
 
 use super::Context;
 use crate::{
-    ask, clock,
+    ask,
     error::Error,
-    listing::{Listing, Row, Sort},
-    options::{Common, Force, Page, duration, instant, named},
+    options::{Common, Force},
     output,
     table::{Column, Kind},
 };
 
 mod find;
 mod issue;
+mod search;
 
 pub(super) use issue::subject_of;
 
@@ -39,7 +38,7 @@ enum CertCommand {
   fastpki cert list --expires-in 30d --sort not_after
   fastpki cert list --status revoked --type server --cn example.com
   fastpki cert list --all -o json | jq length")]
-    List(List),
+    List(search::Search),
     /// Find a certificate by serial number, by fingerprint, or by a file that has it.
     ///
     /// Exits with 1 if the server knows none.
@@ -106,46 +105,10 @@ certificate_hold, privilege_withdrawn, aa_compromise; or any text, which goes in
     },
 }
 
-#[derive(Args)]
-struct List {
-    /// Only of the CA with this id.
-    #[arg(short, long, value_name = "ID")]
-    ca: Option<i32>,
-    /// Only with this status.
-    #[arg(long, value_parser = named::<CertificateStatus>())]
-    status: Option<CertificateStatus>,
-    /// Only of this type.
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = named::<CertificateType>())]
-    certificate_type: Option<CertificateType>,
-    /// Only with this in the common name, in any case.
-    #[arg(short = 'n', long, value_name = "TEXT")]
-    cn: Option<String>,
-    /// Only with this serial number, in hex.
-    #[arg(long, value_name = "HEX", value_parser = find::serial)]
-    serial: Option<String>,
-    /// Only those that end within this time, and have not ended: 30d, 2w, 12h.
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["expires_before", "expires_after"])]
-    expires_in: Option<SignedDuration>,
-    /// Only those that end before: 2030-01-31, 2030-01-31T12:00:00Z.
-    #[arg(long, value_name = "DATE", value_parser = instant)]
-    expires_before: Option<Timestamp>,
-    /// Only those that end after.
-    #[arg(long, value_name = "DATE", value_parser = instant)]
-    expires_after: Option<Timestamp>,
-    /// In this order: id, not_after or common_name; the other way round behind a '-', as in --sort=-not_after.
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
-    sort: Option<Sort>,
-    #[command(flatten)]
-    page: Page,
-    /// Show all, page by page.
-    #[arg(long, conflicts_with_all = ["skip", "limit"])]
-    all: bool,
-}
-
 pub(super) fn run(group: Cert) -> Result<(), Error> {
     let context = Context::of(&group.common)?;
     match group.command {
-        CertCommand::List(list) => show_list(&context, &list),
+        CertCommand::List(list) => search::run(&context, &list),
         CertCommand::Find { what } => find::run(&context, &what),
         CertCommand::Show { id } => {
             context.output.detail(&context.client.get(&format!("/certificates/{id}"), &[])?, &DETAIL)
@@ -157,36 +120,6 @@ pub(super) fn run(group: Cert) -> Result<(), Error> {
         CertCommand::Renew(renew) => issue::renew(&context, renew),
         CertCommand::Revoke { id, reason, force } => revoke(&context, id, reason, force.force),
     }
-}
-
-fn show_list(context: &Context, list: &List) -> Result<(), Error> {
-    let now = Timestamp::from(clock::now());
-    let before = list.expires_in.map(|time| now.plus_seconds(time.as_secs())).or(list.expires_before);
-    let after = list.expires_in.map(|_| now).or(list.expires_after);
-    let text = |value: Option<&dyn std::fmt::Display>| value.map(ToString::to_string);
-    let filters = vec![
-        ("ca_id", text(list.ca.as_ref().map(|id| id as _))),
-        ("status", text(list.status.as_ref().map(|status| status as _))),
-        ("certificate_type", text(list.certificate_type.as_ref().map(|kind| kind as _))),
-        ("common_name", list.cn.clone()),
-        ("serial_number", list.serial.clone()),
-        ("expires_before", text(before.as_ref().map(|instant| instant as _))),
-        ("expires_after", text(after.as_ref().map(|instant| instant as _))),
-    ];
-    // What a server of FastPKI 0.4 leaves to us; the CA is the one filter that it has.
-    let matches = |row: &Row| {
-        list.status.is_none_or(|status| row.status_at(now) == status.to_string())
-            && list.certificate_type.is_none_or(|kind| row.certificate_type == kind.to_string())
-            && list.cn.as_ref().is_none_or(|cn| row.common_name.to_lowercase().contains(&cn.to_lowercase()))
-            && list.serial.as_ref().is_none_or(|serial| row.serial_number == *serial)
-            && before.is_none_or(|before| row.not_after.is_some_and(|end| end < before))
-            && after.is_none_or(|after| row.not_after.is_some_and(|end| end > after))
-    };
-    let page = Page { limit: list.page.limit.or((!list.all).then_some(DEFAULT_LIMIT)), ..list.page };
-    let (all, sort) = (list.all, list.sort);
-    let listing =
-        Listing { path: "/certificates/", filters, matches: &matches, page, all, check: false, sort };
-    listing.show(&context.client, context.output, &LIST)
 }
 
 fn private_key(context: &Context, id: i32) -> Result<(), Error> {
@@ -219,7 +152,6 @@ fn revoke(context: &Context, id: i32, reason: Option<String>, force: bool) -> Re
     Ok(())
 }
 
-const DEFAULT_LIMIT: u64 = 100;
 const LIST: [Column; 7] = [
     Column("ID", "id", Kind::Plain),
     Column("Common name", "common_name", Kind::Plain),

@@ -8,7 +8,8 @@ use super::{Context, user};
 use crate::{
     ask,
     error::Error,
-    options::{Common, Force},
+    listing,
+    options::{Common, Force, Page},
     table::{Column, Kind},
 };
 
@@ -25,7 +26,10 @@ pub struct Org {
 enum OrgCommand {
     /// List organizations: superusers see all, others their own.
     #[command(after_help = "Example:\n  fastpki org list")]
-    List,
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
     /// Show an organization.
     #[command(after_help = "Example:\n  fastpki org show 1")]
     Show {
@@ -79,6 +83,8 @@ enum OrgCommand {
     Users {
         /// The organization's id.
         id: i32,
+        #[command(flatten)]
+        page: Page,
     },
 }
 
@@ -99,7 +105,9 @@ pub(super) fn run(group: Org) -> Result<(), Error> {
     let one = |id: i32| format!("/organizations/{id}");
     let member = |org: i32, user: i32| format!("/organizations/{org}/users/{user}");
     match group.command {
-        OrgCommand::List => output.list(&client.get("/organizations/", &[])?, &COLUMNS),
+        OrgCommand::List { page } => {
+            listing::show_part(&client.get("/organizations/", &[])?, page, output, &COLUMNS)
+        }
         OrgCommand::Show { id } => output.detail(&client.get(&one(id), &[])?, &COLUMNS),
         OrgCommand::Create { name, description } => {
             let body = OrganizationCreate { name, description };
@@ -116,8 +124,9 @@ pub(super) fn run(group: Org) -> Result<(), Error> {
         OrgCommand::RemoveUser { org, user } => {
             output.detail(&client.delete(&member(org, user))?, &user::DETAIL)
         }
-        OrgCommand::Users { id } => {
-            output.list(&client.get(&format!("/organizations/{id}/users"), &[])?, &user::LIST)
+        OrgCommand::Users { id, page } => {
+            let answer = client.get(&format!("/organizations/{id}/users"), &[])?;
+            listing::show_part(&answer, page, output, &user::LIST)
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     ask,
     error::Error,
     flags::{FlagChanges, FlagOptions},
+    listing,
     options::{Common, Force, Page},
     table::{Column, Kind},
 };
@@ -106,9 +107,7 @@ pub(super) fn run(group: ServiceAccount) -> Result<(), Error> {
             output.detail(&client.post("/service-accounts/", &[], &body)?, &DETAIL)
         }
         ServiceAccountCommand::List { page } => {
-            let text = |number: Option<u64>| number.map(|number| number.to_string());
-            let query = [("skip", text(page.skip)), ("limit", text(page.limit))];
-            output.list(&client.get("/service-accounts/", &query)?, &LIST)
+            listing::show_part(&client.get("/service-accounts/", &[])?, page, output, &LIST)
         }
         ServiceAccountCommand::Show { id } => output.detail(&client.get(&path(id), &[])?, &DETAIL),
         ServiceAccountCommand::Update(update) => change(&context, update),

@@ -2,152 +2,23 @@
 
 use std::{fs, path::PathBuf};
 
-use clap::Args;
-use fastpki_types::{
-    CaId, CertificateCreate, CertificateRenew, CertificateType, CsrSign, KeyType, SanRequest,
-};
+use fastpki_types::{CaId, CertificateCreate, CertificateRenew, CsrSign, KeyType, SanRequest};
 
 use super::{Context, DETAIL};
 use crate::{
     client::Answer,
     config,
-    delivery::{Delivery, OutDir},
+    delivery::Delivery,
     error::Error,
-    options::{Force, named},
     output,
     pki::{self, Wish},
     progress::Progress,
 };
 
-/// What a certificate is to say.
-#[derive(Args)]
-struct Names {
-    /// The common name.
-    #[arg(short = 'n', long)]
-    cn: String,
-    /// The subject, such as 'CN=www.example.com,O=Example'. [default: CN= and the common name]
-    #[arg(short, long, value_name = "DN")]
-    subject_dn: Option<String>,
-    #[command(flatten)]
-    sans: SanOptions,
-}
+mod options;
 
-#[derive(Args)]
-struct SanOptions {
-    /// A host name in it; may be repeated.
-    #[arg(long, value_name = "NAME")]
-    san_dns: Vec<String>,
-    /// An IP address in it; may be repeated.
-    #[arg(long, value_name = "ADDRESS")]
-    san_ip: Vec<String>,
-    /// An e-mail address in it; may be repeated.
-    #[arg(long, value_name = "ADDRESS")]
-    san_email: Vec<String>,
-}
-
-#[derive(Args)]
-struct Terms {
-    /// What it is for.
-    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "server", value_parser = named::<CertificateType>())]
-    certificate_type: CertificateType,
-    /// Days for which it is to be valid. [default: defaults.cert_valid_days of the configuration, the server's]
-    #[arg(short, long, value_name = "DAYS")]
-    valid_days: Option<u32>,
-}
-
-#[derive(Args)]
-struct KeyOptions {
-    /// The family of its key. [default: rsa]
-    #[arg(long, value_name = "TYPE", value_parser = named::<KeyType>())]
-    key_type: Option<KeyType>,
-    /// Bits of its key. [default: defaults.cert_key_size of the configuration for RSA keys, the server's]
-    #[arg(short, long, value_name = "BITS")]
-    key_size: Option<u32>,
-}
-
-#[derive(Args)]
-pub(super) struct Create {
-    /// Id of the CA that is to issue it.
-    #[arg(short, long, value_name = "ID")]
-    ca: i32,
-    #[command(flatten)]
-    names: Names,
-    #[command(flatten)]
-    terms: Terms,
-    #[command(flatten)]
-    key: KeyOptions,
-    /// Throw the key away at once: the certificate is useless but as a placeholder.
-    #[arg(long)]
-    no_private_key: bool,
-    #[command(flatten)]
-    out: OutDir,
-    /// Replace a key that lies in --out-dir.
-    #[arg(short, long, requires = "out_dir")]
-    force: bool,
-}
-
-#[derive(Args)]
-#[group(id = "authority", required = true, multiple = false, args = ["ca", "ca_name"])]
-struct Authority {
-    /// Id of the CA that is to sign it.
-    #[arg(short, long, value_name = "ID")]
-    ca: Option<i32>,
-    /// Name of the CA that is to sign it.
-    #[arg(long, value_name = "NAME")]
-    ca_name: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct RequestCertificate {
-    #[command(flatten)]
-    authority: Authority,
-    #[command(flatten)]
-    names: Names,
-    #[command(flatten)]
-    terms: Terms,
-    /// The family of its key.
-    #[arg(long, value_name = "TYPE", default_value = "rsa", value_parser = named::<KeyType>())]
-    key_type: KeyType,
-    /// Bits of its key. [default: defaults.cert_key_size of the configuration or 2048 for RSA keys, 256 for EC keys]
-    #[arg(short, long, value_name = "BITS")]
-    key_size: Option<u32>,
-    #[command(flatten)]
-    out: OutDir,
-    #[command(flatten)]
-    force: Force,
-}
-
-#[derive(Args)]
-pub(super) struct SignCsr {
-    /// The CSR: PKCS#10 in PEM; - is standard input.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    authority: Authority,
-    #[command(flatten)]
-    terms: Terms,
-    /// Takes the place of the CSR's common name.
-    #[arg(short = 'n', long)]
-    cn: Option<String>,
-    /// Takes the place of the CSR's subject.
-    #[arg(short, long, value_name = "DN")]
-    subject_dn: Option<String>,
-    #[command(flatten)]
-    sans: SanOptions,
-    #[command(flatten)]
-    out: OutDir,
-}
-
-#[derive(Args)]
-pub(super) struct Renew {
-    /// The certificate's id.
-    id: i32,
-    /// A new CSR, for a certificate whose key came in one; - is standard input.
-    #[arg(long, value_name = "FILE")]
-    csr: Option<PathBuf>,
-    #[command(flatten)]
-    out: OutDir,
-}
+use options::SanOptions;
+pub(super) use options::{Create, Renew, RequestCertificate, SignCsr};
 
 pub(super) fn create(context: &Context, create: Create) -> Result<(), Error> {
     let rsa = create.key.key_type.is_none_or(|key_type| key_type == KeyType::Rsa);
@@ -277,17 +148,6 @@ pub(in crate::commands) fn subject_of(common_name: &str) -> String {
         subject.push(c);
     }
     subject
-}
-
-impl From<SanOptions> for SanRequest {
-    fn from(options: SanOptions) -> Self {
-        let given = |names: Vec<String>| (!names.is_empty()).then_some(names);
-        Self {
-            san_dns_names: given(options.san_dns),
-            san_ip_addresses: given(options.san_ip),
-            san_email_addresses: given(options.san_email),
-        }
-    }
 }
 
 #[cfg(test)]

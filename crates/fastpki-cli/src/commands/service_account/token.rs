@@ -8,6 +8,7 @@ use super::{Context, path};
 use crate::{
     ask,
     error::Error,
+    listing,
     options::{Force, Page, instant},
     output,
     table::{Column, Kind},
@@ -59,9 +60,8 @@ pub(super) fn run(context: &Context, command: TokenCommand) -> Result<(), Error>
             create(context, id, &body)
         }
         TokenCommand::List { id, page } => {
-            let text = |number: Option<u64>| number.map(|number| number.to_string());
-            let query = [("skip", text(page.skip)), ("limit", text(page.limit))];
-            context.output.list(&context.client.get(&format!("{}/tokens", path(id)), &query)?, &LIST)
+            let answer = context.client.get(&format!("{}/tokens", path(id)), &[])?;
+            listing::show_part(&answer, page, context.output, &LIST)
         }
         TokenCommand::Revoke { id, token, force } => {
             ask::confirm(&format!("Revoke token {token} of service account {id}?"), force.force)?;

@@ -215,7 +215,8 @@ async fn key_of_a_request_stays_here(database: Database) {
     assert_eq!(root.run(&["cert", "request", "--cn", "a", "--out-dir", "x"]).code, 2, "without a CA");
     let refused =
         ["cert", "request", "--cn", "a.example", "--key-type", "ec", "--ca", "9", "--out-dir", "none"];
-    assert!(root.refused(&refused).contains("404"));
+    let words = root.refused(&refused);
+    assert!(words.contains("404") && words.contains("fastpki ca list"), "{words}");
     assert_eq!(names(&root.folder().join("none")), [""; 0]);
 }
 

@@ -176,7 +176,7 @@ fn new_token_alone_is_on_standard_output() {
 fn lists_say_what_is_disabled_revoked_and_expired() {
     crate::program::run(async {
         let stub = Stub::start(|request| match request.line.as_str() {
-            "GET /api/v1/service-accounts/?limit=5" => Reply::json(200, ACCOUNTS),
+            "GET /api/v1/service-accounts/" => Reply::json(200, ACCOUNTS),
             "GET /api/v1/service-accounts/1/policy" => Reply::json(200, POLICY),
             "GET /api/v1/service-accounts/1/tokens" => Reply::json(200, TOKENS),
             line => panic!("{line}"),
@@ -186,6 +186,13 @@ fn lists_say_what_is_disabled_revoked_and_expired() {
         let rows: Vec<&str> = accounts.lines().collect();
         assert!(rows[1].contains("active") && rows[1].contains("create certificates"), "{accounts}");
         assert!(rows[2].contains("disabled"), "{accounts}");
+        let one = person.json(&["service-account", "list", "--skip", "1", "--limit", "1"]);
+        assert_eq!(
+            one,
+            json!([{"id": 2, "name": "old", "organization_id": 1, "disabled_at": "2020-01-01T00:00:00"}])
+        );
+        let last = person.json(&["sa", "token", "list", "1", "--skip", "2"]);
+        assert_eq!((&last[0]["id"], last.as_array().map(Vec::len)), (&json!(3), Some(1)));
         let tokens = person.prints(&["sa", "token", "list", "1"]);
         let rows: Vec<&str> = tokens.lines().collect();
         assert!(
