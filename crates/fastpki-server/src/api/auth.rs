@@ -26,7 +26,9 @@ pub(super) fn routes() -> Routes {
 #[derive(JsonSchema)]
 #[schemars(rename = "SignIn")]
 struct SignIn {
+    /// Who signs in.
     username: String,
+    /// Their password.
     password: Password,
 }
 

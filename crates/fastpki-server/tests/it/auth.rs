@@ -3,7 +3,12 @@ use fastpki_server::settings::RateLimit;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Client, Options, PASSWORD, Server, on_both_databases};
+use crate::harness::{Client, Options, PASSWORD, Server, on_both_databases, on_one_server};
+
+on_one_server! {
+    too_many_sign_ins_are_429,
+    forwarded_addresses_count_only_behind_trusted_proxies,
+}
 
 on_both_databases! {
     sign_in_gives_a_token_that_works,
@@ -14,8 +19,6 @@ on_both_databases! {
     token_of_another_user_with_the_same_id_is_refused,
     tokens_that_have_ended_are_swept,
     form_problems_are_listed,
-    too_many_sign_ins_are_429,
-    forwarded_addresses_count_only_behind_trusted_proxies,
     every_answer_carries_the_security_headers,
     cors_is_for_listed_origins,
 }

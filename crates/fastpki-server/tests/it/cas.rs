@@ -1,7 +1,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, on_both_databases, openssl, printed};
+use crate::harness::{Server, on_both_databases, on_one_server, openssl, printed};
+
+on_one_server! { public_addresses_are_the_parents }
 
 on_both_databases! {
     root_is_made_as_asked,
@@ -20,7 +22,6 @@ on_both_databases! {
     ids_are_never_used_again,
     problems_of_a_ca_are_listed,
     malformed_subjects_are_400,
-    public_addresses_are_the_parents,
 }
 
 async fn root_is_made_as_asked(server: Server) {

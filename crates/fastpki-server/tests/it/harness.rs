@@ -1,6 +1,13 @@
 //! A server in this process, a clock that is moved by hand, and clients of every kind.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use fastpki_engine::{
     Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, KeysAtRest,
@@ -14,27 +21,59 @@ use fastpki_testing::Database;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-/// Runs each of these tests on SQLite and on PostgreSQL: `async fn test(server: Server)`.
+/// Runs each of these tests on SQLite, on PostgreSQL, and on two servers on one PostgreSQL, which take turns to
+/// answer: `async fn test(server: Server)`.
 macro_rules! on_both_databases {
     ($($test:ident),* $(,)?) => {
         $(mod $test {
-            async fn on(database: fastpki_testing::Database) {
-                super::$test($crate::harness::Server::start(&database, Default::default()).await).await;
-            }
-
             #[test]
             fn sqlite() {
-                fastpki_testing::run(fastpki_testing::Kind::Sqlite, |database| Box::pin(on(database)));
+                $crate::harness::run!(Sqlite, false, super::$test);
             }
 
             #[test]
             fn postgresql() {
-                fastpki_testing::run(fastpki_testing::Kind::Postgresql, |database| Box::pin(on(database)));
+                $crate::harness::run!(Postgresql, false, super::$test);
+            }
+
+            #[test]
+            fn two_servers() {
+                $crate::harness::run!(Postgresql, true, super::$test);
             }
         })*
     };
 }
 pub(crate) use on_both_databases;
+
+/// The same, of what is each server's own.
+macro_rules! on_one_server {
+    ($($test:ident),* $(,)?) => {
+        $(mod $test {
+            #[test]
+            fn sqlite() {
+                $crate::harness::run!(Sqlite, false, super::$test);
+            }
+
+            #[test]
+            fn postgresql() {
+                $crate::harness::run!(Postgresql, false, super::$test);
+            }
+        })*
+    };
+}
+pub(crate) use on_one_server;
+
+macro_rules! run {
+    ($kind:ident, $twin:literal, $test:path) => {
+        fastpki_testing::run(fastpki_testing::Kind::$kind, |database| {
+            Box::pin(async move {
+                let options = $crate::harness::Options { twin: $twin, ..Default::default() };
+                $test($crate::harness::Server::start(&database, options).await).await;
+            })
+        })
+    };
+}
+pub(crate) use run;
 
 pub(crate) fn config(database: &Database) -> DatabaseConfig {
     match database.file() {
@@ -55,6 +94,8 @@ pub(crate) struct Options {
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) cors_origins: Vec<&'static str>,
     pub(crate) docs: bool,
+    /// Whether a second server on the same database answers every other request.
+    pub(crate) twin: bool,
 }
 
 /// A running server and its strings.
@@ -64,6 +105,7 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     pub(crate) base: String,
     running: Running,
+    twin: Option<Running>,
 }
 
 impl Server {
@@ -73,50 +115,13 @@ impl Server {
 
     pub(crate) async fn try_start(database: &Database, options: Options) -> Result<Self, Error> {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
-        let engine = Engine::start(Config {
-            database: config(database),
-            encryption_keys: keys,
-            progress: Arc::default(),
-            secret_key: SECRET_KEY.to_owned().into(),
-            service_account_pepper: None,
-            algorithm: JwtAlgorithm::Hs256,
-            access_token_minutes: 15,
-            refresh_token_minutes: 1440,
-            defaults: IssuingDefaults {
-                ca_key_size: 2048,
-                cert_key_size: 2048,
-                ca_days: 3650,
-                cert_days: 365,
-            },
-            // bcrypt's least: a third of a second for each sign-in would be most of the suite.
-            password_cost: 4,
-            clock: clock.clone(),
-            entropy: Arc::new(SystemEntropy),
-        })
-        .await?;
-        let engine = Arc::new(engine);
-        let many: RateLimits = vec![RateLimit { count: 10_000, window_seconds: 60 }];
-        let state = AppState::new(
-            engine.clone(),
-            WebSettings {
-                api_prefix: "/api/v1".into(),
-                project_name: "FastPKI".into(),
-                public_url: options.public_url.map(str::to_owned),
-                trusted_proxies: options
-                    .trusted_proxies
-                    .iter()
-                    .map(|network| network.parse().unwrap())
-                    .collect(),
-                cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
-                allow_unauthenticated_registration: options.open_registration,
-                enable_docs: options.docs,
-                auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
-            },
-        );
-        let running = serve(state, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let (engine, running) = listen(database, &options, &clock).await?;
+        let twin = match options.twin {
+            true => Some(listen(database, &options, &clock).await?.1),
+            false => None,
+        };
         let base = format!("http://{}", running.address);
-        Ok(Self { database: database.clone(), clock, engine, base, running })
+        Ok(Self { database: database.clone(), clock, engine, base, running, twin })
     }
 
     /// Stops this server and starts another on the same database.
@@ -126,12 +131,16 @@ impl Server {
 
     pub(crate) async fn try_restart(self, options: Options) -> Result<Self, Error> {
         let database = self.database.clone();
+        let twin = self.twin.is_some();
         self.stop().await;
-        Self::try_start(&database, options).await
+        Self::try_start(&database, Options { twin, ..options }).await
     }
 
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
+        if let Some(twin) = self.twin {
+            twin.stop().await.unwrap();
+        }
     }
 
     /// The private keys as an operator's command sees them, while this server serves.
@@ -142,7 +151,25 @@ impl Server {
 
     /// A client that has not signed in.
     pub(crate) fn stranger(&self) -> Client {
-        Client { http: reqwest::Client::new(), base: self.base.clone(), token: None }
+        let twin = self.twin.as_ref().map(|twin| format!("http://{}", twin.address));
+        let bases = [self.base.clone()].into_iter().chain(twin).collect();
+        Client { http: reqwest::Client::new(), bases: Arc::new((bases, AtomicUsize::new(0))), token: None }
+    }
+
+    /// A client with this token.
+    pub(crate) fn with_token(&self, token: &Value) -> Client {
+        Client { token: Some(token.as_str().unwrap().to_owned()), ..self.stranger() }
+    }
+
+    /// A service account of an organization with a token of it.
+    pub(crate) async fn service_account(&self, admin: &Client, name: &str, more: Value) -> (Value, Client) {
+        let mut account = json!({"name": name});
+        merge(&mut account, more);
+        let account = admin.post("/api/v1/service-accounts/", account).await.expect(StatusCode::CREATED);
+        let tokens = format!("/api/v1/service-accounts/{}/tokens", account["id"]);
+        let token = admin.post(&tokens, json!({})).await.expect(StatusCode::CREATED);
+        let client = self.with_token(&token["token"]);
+        (account, client)
     }
 
     /// The first user, a superuser; signed in.
@@ -185,6 +212,48 @@ impl Server {
     }
 }
 
+/// One server.
+async fn listen(
+    database: &Database,
+    options: &Options,
+    clock: &Arc<ManualClock>,
+) -> Result<(Arc<Engine>, Running), Error> {
+    let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
+    let engine = Engine::start(Config {
+        database: config(database),
+        encryption_keys: keys,
+        progress: Arc::default(),
+        secret_key: SECRET_KEY.to_owned().into(),
+        service_account_pepper: None,
+        algorithm: JwtAlgorithm::Hs256,
+        access_token_minutes: 15,
+        refresh_token_minutes: 1440,
+        defaults: IssuingDefaults { ca_key_size: 2048, cert_key_size: 2048, ca_days: 3650, cert_days: 365 },
+        // bcrypt's least: a third of a second for each sign-in would be most of the suite.
+        password_cost: 4,
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+    })
+    .await?;
+    let engine = Arc::new(engine);
+    let many: RateLimits = vec![RateLimit { count: 10_000, window_seconds: 60 }];
+    let state = AppState::new(
+        engine.clone(),
+        WebSettings {
+            api_prefix: "/api/v1".into(),
+            project_name: "FastPKI".into(),
+            public_url: options.public_url.map(str::to_owned),
+            trusted_proxies: options.trusted_proxies.iter().map(|network| network.parse().unwrap()).collect(),
+            cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
+            allow_unauthenticated_registration: options.open_registration,
+            enable_docs: options.docs,
+            auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
+        },
+    );
+    let running = serve(state, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    Ok((engine, running))
+}
+
 pub(crate) struct World {
     pub(crate) red: Value,
     pub(crate) blue: Value,
@@ -199,7 +268,8 @@ pub(crate) struct World {
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) http: reqwest::Client,
-    pub(crate) base: String,
+    /// The servers, which take turns.
+    pub(crate) bases: Arc<(Vec<String>, AtomicUsize)>,
     pub(crate) token: Option<String>,
 }
 
@@ -242,6 +312,14 @@ impl Client {
         self.send(Method::DELETE, path, |request| request).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, |request| request.json(&body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, |request| request.json(&body)).await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, |request| request.json(&body)).await
     }
@@ -258,8 +336,9 @@ impl Client {
         dress: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Answer {
         let what = format!("{method} {path}");
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+        let (bases, turn) = &*self.bases;
+        let base = &bases[turn.fetch_add(1, Ordering::Relaxed) % bases.len()];
+        let mut request = self.http.request(method, format!("{base}{path}")).timeout(Duration::from_secs(60));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

@@ -1,5 +1,5 @@
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Server, on_both_databases};
 
@@ -7,6 +7,13 @@ on_both_databases! {
     admins_and_superusers_create_organizations,
     names_are_unique_and_not_blank,
     superusers_see_all_by_name_and_others_their_own,
+    organization_is_shown_to_members_and_its_absence_to_superusers,
+    admins_and_superusers_change_an_organization,
+    organization_is_deleted_once_it_is_empty,
+    members_are_listed_to_members,
+    admins_add_only_users_without_an_organization,
+    superusers_add_and_remove_anybody,
+    admins_remove_their_own_users_and_no_superusers,
 }
 
 async fn admins_and_superusers_create_organizations(server: Server) {
@@ -53,4 +60,130 @@ async fn superusers_see_all_by_name_and_others_their_own(server: Server) {
     assert_eq!(names(&world.root).await, ["Blue", "Red"]);
     assert_eq!(names(&world.red_user).await, ["Red"]);
     assert_eq!(names(&world.loner).await, Vec::<String>::new());
+}
+
+async fn organization_is_shown_to_members_and_its_absence_to_superusers(server: Server) {
+    let world = server.world().await;
+    let red = format!("/api/v1/organizations/{}", world.red);
+    for client in [&world.root, &world.red_admin, &world.red_user] {
+        assert_eq!(client.get(&red).await.expect(StatusCode::OK)["name"], "Red");
+    }
+    for client in [&world.blue_admin, &world.loner] {
+        client.get(&red).await.expect(StatusCode::FORBIDDEN);
+        client.get("/api/v1/organizations/99").await.expect(StatusCode::FORBIDDEN);
+    }
+    world.root.get("/api/v1/organizations/99").await.expect(StatusCode::NOT_FOUND);
+}
+
+async fn admins_and_superusers_change_an_organization(server: Server) {
+    let world = server.world().await;
+    let red = format!("/api/v1/organizations/{}", world.red);
+    let changed = world.red_admin.put(&red, json!({"name": "Crimson"})).await.expect(StatusCode::OK);
+    assert_eq!((&changed["name"], &changed["description"]), (&json!("Crimson"), &Value::Null));
+    let changed = world.root.put(&red, json!({"description": "of the sea"})).await.expect(StatusCode::OK);
+    assert_eq!((&changed["name"], &changed["description"]), (&json!("Crimson"), &json!("of the sea")));
+    world.root.put(&red, json!({"name": "Blue"})).await.expect(StatusCode::BAD_REQUEST);
+    world.root.put(&red, json!({"name": " "})).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    for client in [&world.red_user, &world.blue_admin, &world.loner] {
+        client.put(&red, json!({"name": "Taken"})).await.expect(StatusCode::FORBIDDEN);
+    }
+    world.root.put("/api/v1/organizations/99", json!({})).await.expect(StatusCode::NOT_FOUND);
+    let log = world.red_admin.get("/api/v1/audit-logs/?action=org_update").await.expect(StatusCode::OK);
+    assert_eq!(log.as_array().unwrap().len(), 2);
+    assert_eq!((&log[1]["resource_id"], &log[1]["username"]), (&world.red, &json!("red-admin")));
+}
+
+async fn organization_is_deleted_once_it_is_empty(server: Server) {
+    let root = server.superuser().await;
+    let organization =
+        root.post("/api/v1/organizations/", json!({"name": "Brief"})).await.expect(StatusCode::CREATED);
+    let id = &organization["id"];
+    let path = format!("/api/v1/organizations/{id}");
+    let user = root.create_user("boss", "admin", id, json!({})).await;
+    let boss = server.sign_in("boss").await;
+    let ca = boss.create_ca("Brief CA", json!({})).await;
+    let (account, _) = server.service_account(&boss, "runner", json!({})).await;
+    let refused = async |what: &str| {
+        let answer = root.delete(&path).await.expect(StatusCode::BAD_REQUEST);
+        assert!(answer["detail"].as_str().unwrap().contains(what), "{answer}");
+    };
+    refused("users").await;
+    boss.delete(&path).await.expect(StatusCode::FORBIDDEN);
+    root.delete(&format!("{path}/users/{}", user["id"])).await.expect(StatusCode::OK);
+    refused("CAs").await;
+    root.delete(&format!("/api/v1/cas/{}", ca["id"])).await.expect(StatusCode::NO_CONTENT);
+    refused("service accounts").await;
+    root.delete(&format!("/api/v1/service-accounts/{}", account["id"])).await.expect(StatusCode::NO_CONTENT);
+    root.delete(&path).await.expect(StatusCode::NO_CONTENT);
+    root.delete(&path).await.expect(StatusCode::NOT_FOUND);
+    // Its log is kept, and whose it was.
+    let log = root.get("/api/v1/audit-logs/?action=ca_create").await.expect(StatusCode::OK);
+    assert_eq!((&log[0]["organization_id"], &log[0]["username"]), (&Value::Null, &json!("boss")));
+    let of_it = format!("SELECT count(*) FROM audit_logs WHERE original_organization_id = {id}");
+    assert_eq!(server.database.peek(&of_it).await, ["10"]);
+    let next =
+        root.post("/api/v1/organizations/", json!({"name": "Brief"})).await.expect(StatusCode::CREATED);
+    assert_ne!(next["id"], *id);
+}
+
+async fn members_are_listed_to_members(server: Server) {
+    let world = server.world().await;
+    let path = format!("/api/v1/organizations/{}/users", world.red);
+    for client in [&world.root, &world.red_admin, &world.red_user] {
+        let users = client.get(&path).await.expect(StatusCode::OK);
+        let names: Vec<_> = users.as_array().unwrap().iter().map(|user| user["username"].clone()).collect();
+        assert_eq!(names, ["red-admin", "red-user"]);
+    }
+    for client in [&world.blue_admin, &world.loner] {
+        client.get(&path).await.expect(StatusCode::FORBIDDEN);
+    }
+    world.root.get("/api/v1/organizations/99/users").await.expect(StatusCode::NOT_FOUND);
+}
+
+async fn admins_add_only_users_without_an_organization(server: Server) {
+    let world = server.world().await;
+    world.root.create_user("lone-root", "superuser", &Value::Null, json!({})).await;
+    let add = |user: u32| format!("/api/v1/organizations/{}/users/{user}", world.red);
+    // Another organization's admin, superusers.
+    for user in [4, 1, 6] {
+        world.red_admin.post(&add(user), json!({})).await.expect(StatusCode::FORBIDDEN);
+    }
+    for client in [&world.red_user, &world.blue_admin, &world.loner] {
+        client.post(&add(5), json!({})).await.expect(StatusCode::FORBIDDEN);
+    }
+    let added = world.red_admin.post(&add(5), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(added["organization_id"], world.red);
+    world.red_admin.post(&add(5), json!({})).await.expect(StatusCode::OK);
+    world.red_admin.post(&add(99), json!({})).await.expect(StatusCode::NOT_FOUND);
+    let log = world.red_admin.get("/api/v1/audit-logs/?action=org_add_user").await.expect(StatusCode::OK);
+    assert_eq!(log.as_array().unwrap().len(), 1);
+    assert_eq!((&log[0]["resource_type"], &log[0]["resource_id"]), (&json!("organization"), &world.red));
+}
+
+async fn superusers_add_and_remove_anybody(server: Server) {
+    let world = server.world().await;
+    let of = |organization: &Value, user: u32| format!("/api/v1/organizations/{organization}/users/{user}");
+    let moved = world.root.post(&of(&world.blue, 2), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(moved["organization_id"], world.blue);
+    world.root.delete(&of(&world.red, 2)).await.expect(StatusCode::BAD_REQUEST);
+    let removed = world.root.delete(&of(&world.blue, 2)).await.expect(StatusCode::OK);
+    assert_eq!(removed["organization_id"], Value::Null);
+    world.root.delete(&of(&world.blue, 2)).await.expect(StatusCode::BAD_REQUEST);
+    world.root.post(&of(&json!(99), 2), json!({})).await.expect(StatusCode::NOT_FOUND);
+    world.root.delete(&of(&world.red, 99)).await.expect(StatusCode::NOT_FOUND);
+    let log = world.root.get("/api/v1/audit-logs/?action=org_remove_user").await.expect(StatusCode::OK);
+    assert_eq!((&log[0]["resource_id"], &log[0]["organization_id"]), (&world.blue, &world.blue));
+}
+
+async fn admins_remove_their_own_users_and_no_superusers(server: Server) {
+    let world = server.world().await;
+    world.root.create_user("red-root", "superuser", &world.red, json!({})).await;
+    let of = |organization: &Value, user: u32| format!("/api/v1/organizations/{organization}/users/{user}");
+    world.red_admin.delete(&of(&world.red, 3)).await.expect(StatusCode::OK);
+    for (organization, user) in [(&world.red, 6), (&world.red, 3), (&world.red, 4), (&world.blue, 4)] {
+        world.red_admin.delete(&of(organization, user)).await.expect(StatusCode::FORBIDDEN);
+    }
+    world.red_user.delete(&of(&world.red, 2)).await.expect(StatusCode::FORBIDDEN);
+    // Who was removed sees nothing of it any more.
+    world.red_user.get(&format!("/api/v1/organizations/{}", world.red)).await.expect(StatusCode::FORBIDDEN);
 }

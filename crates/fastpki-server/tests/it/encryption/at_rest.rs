@@ -8,9 +8,9 @@ use super::{
     KEY, OTHER, THIRD, all_exported, all_remembered, all_stored, copy_certificate, entries, entries_of_keys,
     fingerprint, opens, small_world, store, under,
 };
-use crate::harness::{Client, Server, on_both_databases};
+use crate::harness::{Client, Server, on_one_server};
 
-on_both_databases! {
+on_one_server! {
     rotation_puts_every_private_key_under_the_first_key,
     rotation_goes_on_where_it_was_cut_short,
     rotation_takes_keys_in_plaintext_along,

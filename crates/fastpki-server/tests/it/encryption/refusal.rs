@@ -4,9 +4,9 @@ use fastpki_testing::Database;
 use serde_json::json;
 
 use super::{KEY, OTHER, THIRD, copy_certificate, fingerprint, opens, refusal, sealed, under};
-use crate::harness::{Server, on_both_databases};
+use crate::harness::{Server, on_one_server};
 
-on_both_databases! {
+on_one_server! {
     first_twenty_are_named_in_order_and_the_others_counted,
     refused_start_changes_nothing,
 }

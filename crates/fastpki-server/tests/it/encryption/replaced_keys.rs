@@ -5,9 +5,9 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{KEY, OTHER, all_exported, all_stored, opens, sealed, small_world, store, stored, under};
-use crate::harness::{Server, on_both_databases};
+use crate::harness::{Server, on_one_server};
 
-on_both_databases! {
+on_one_server! {
     new_first_key_is_used_at_once,
     key_that_is_still_needed_stays_in_use,
     key_that_is_not_needed_goes,

@@ -15,9 +15,9 @@ use super::{
     KEY, OTHER, all_exported, all_remembered, all_stored, entries, fingerprint, opens, refusal, sealed,
     small_world, store, stored, under,
 };
-use crate::harness::{Client, Options, P256, Server, new_csr, on_both_databases, openssl};
+use crate::harness::{Client, Options, P256, Server, new_csr, on_one_server, openssl};
 
-on_both_databases! {
+on_one_server! {
     all_private_keys_in_the_database_are_encrypted_using_fernet,
     encryption_is_optional,
     on_startup_existing_plaintext_private_keys_are_encrypted,

@@ -5,9 +5,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{KEY, all_stored, refusal, store, stored, under};
-use crate::harness::{Server, on_both_databases};
+use crate::harness::{Server, on_one_server};
 
-on_both_databases! {
+on_one_server! {
     swapped_keys_are_found_at_start,
     key_of_a_certificate_swapped_while_serving_is_not_given_out,
     key_of_a_ca_swapped_while_serving_signs_nothing,

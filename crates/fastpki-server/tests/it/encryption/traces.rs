@@ -7,9 +7,9 @@ use fastpki_testing::{Database, Kind};
 use serde_json::json;
 
 use super::{KEY, OTHER, all_stored, copy_certificate, small_world, under};
-use crate::harness::{Options, Server, on_both_databases};
+use crate::harness::{Options, Server, on_one_server};
 
-on_both_databases! {
+on_one_server! {
     nothing_of_a_private_key_is_left_in_plaintext,
     nothing_is_left_of_a_token_under_the_old_key,
     nothing_is_left_of_deleted_certificates_either,
