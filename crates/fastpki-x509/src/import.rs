@@ -2,13 +2,15 @@
 //! imported, and what is wrong with it. Nothing is read or written here: the caller brings the files' contents.
 
 mod index;
+mod inputs;
 mod kind;
 mod plan;
 mod status;
 
 pub use index::{Index, IndexEntry, IndexProblem, IndexStatus};
+pub use inputs::{File, Inputs};
 pub use kind::CertificateKind;
-pub use plan::{File, Inputs, Plan, PlannedAuthority, PlannedCertificate, Problem, Severity, plan};
+pub use plan::{Plan, PlannedAuthority, PlannedCertificate, Problem, Severity, plan};
 pub use status::{OrphanRevocation, Status};
 
 #[cfg(test)]

@@ -1,41 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
-use jiff::Timestamp;
-
-use super::{CertificateKind, Index, OrphanRevocation, Status, status::Records};
-use crate::{Certificate, Error, PrivateKey, RevocationList, Serial};
-
-/// What another program kept of a CA, as the caller read it.
-#[derive(Clone, Copy)]
-pub struct Inputs<'a> {
-    /// The CA's certificate, in PEM or DER.
-    pub ca_certificate: File<'a>,
-    /// The CA's private key, in PEM or DER. Without it, nothing can be issued or revoked later.
-    pub ca_key: Option<File<'a>>,
-    /// What encrypted private keys are opened with.
-    pub passphrase: Option<&'a str>,
-    /// The certificates that were issued, in PEM or DER, with any text around.
-    pub certificates: &'a [File<'a>],
-    /// Private keys of certificates, in any order.
-    pub keys: &'a [File<'a>],
-    /// The content of `index.txt`.
-    pub index: Option<&'a str>,
-    /// The newest revocation list, in PEM or DER.
-    pub crl: Option<File<'a>>,
-    /// The content of the `crlnumber` file: the number of the next list, in hexadecimal digits.
-    pub crl_number: Option<&'a str>,
-    /// When the import takes place.
-    pub now: Timestamp,
-}
-
-/// The content of a file, with the name to call it by.
-#[derive(Clone, Copy)]
-pub struct File<'a> {
-    /// What to call it in problems.
-    pub name: &'a str,
-    /// What is in it.
-    pub bytes: &'a [u8],
-}
+use super::{CertificateKind, File, Index, Inputs, OrphanRevocation, Status, status::Records};
+use crate::{Certificate, PrivateKey, RevocationList, Serial};
 
 /// What would be imported, and all that is wrong.
 #[derive(Debug)]
@@ -150,20 +116,10 @@ impl Planning {
 
     fn authority(&mut self, inputs: &Inputs<'_>) -> Option<PlannedAuthority> {
         let file = inputs.ca_certificate;
-        let refuse = |text: String| (file.name, text);
-        let certificate = read_certificate(file.bytes).map_err(|it| refuse(it.to_string())).and_then(|it| {
-            if !it.may_sign_certificates() {
-                return Err(refuse(
-                    "it is not the certificate of a CA that may sign certificates".to_owned(),
-                ));
-            }
-            it.public_key_info().map_err(|error| refuse(error.to_string()))?;
-            Ok(it)
-        });
-        let certificate = match certificate {
+        let certificate = match authority_certificate(file) {
             Ok(certificate) => certificate,
-            Err((name, text)) => {
-                self.say(name, Severity::Blocks, text);
+            Err(text) => {
+                self.say(file.name, Severity::Blocks, text);
                 return None;
             }
         };
@@ -190,7 +146,7 @@ impl Planning {
         passphrase: Option<&str>,
         certificate: &Certificate,
     ) -> Option<PrivateKey> {
-        let text = match read_key(file.bytes, passphrase) {
+        let text = match file.key(passphrase) {
             Ok(key) if certificate.matches_key(key.public_key()) => return Some(key),
             Ok(_) => "it is not the private key of the CA's certificate".to_owned(),
             Err(error) => error.to_string(),
@@ -215,11 +171,7 @@ impl Planning {
     }
 
     fn list(&mut self, file: File<'_>, issuer: &Certificate) -> Option<RevocationList> {
-        let list = match is_pem(file.bytes) {
-            true => RevocationList::from_pem(&String::from_utf8_lossy(file.bytes)),
-            false => RevocationList::from_der(file.bytes),
-        };
-        let checked = list.and_then(|it| it.is_issued_by(issuer).map(|()| it));
+        let checked = file.list().and_then(|it| it.is_issued_by(issuer).map(|()| it));
         match checked {
             Ok(list) if list.is_partial() => {
                 let text = "it is not the full list of one CA, so it is not used; bring the full one";
@@ -242,39 +194,42 @@ impl Planning {
         records: &Records<'_>,
     ) -> Vec<PlannedCertificate> {
         let mut planned: Vec<PlannedCertificate> = Vec::new();
-        let mut seen: HashMap<Serial, usize> = HashMap::new();
+        let mut places: HashMap<Serial, usize> = HashMap::new();
         for file in files {
-            let certificate = match read_certificate(file.bytes) {
-                Ok(certificate) => certificate,
-                Err(error) => {
-                    self.say(file.name, Severity::LeftOut, error.to_string());
-                    continue;
+            let Some(certificate) = self.issued(file, issuer) else { continue };
+            match places.get(certificate.serial()).and_then(|place| planned.get(*place)) {
+                Some(first) => self.again(file, &certificate, first),
+                None => {
+                    places.insert(*certificate.serial(), planned.len());
+                    planned.push(self.certificate(file, certificate, records));
                 }
-            };
-            if certificate.der() == issuer.der() {
-                continue;
             }
-            if let Err(error) = certificate.is_issued_by(issuer) {
-                let text = format!("this CA did not issue it: {error}");
-                self.say(file.name, Severity::LeftOut, text);
-                continue;
-            }
-            if let Some(first) = seen.get(certificate.serial()).and_then(|place| planned.get(*place)) {
-                // OpenSSL and Easy-RSA keep a copy of each by serial number.
-                if first.certificate.der() != certificate.der() {
-                    let text = format!(
-                        "{} has the same serial number, {}, and is another certificate",
-                        first.file,
-                        certificate.serial().to_hex()
-                    );
-                    self.say(file.name, Severity::LeftOut, text);
-                }
-                continue;
-            }
-            seen.insert(*certificate.serial(), planned.len());
-            planned.push(self.certificate(file, certificate, records));
         }
         planned
+    }
+
+    /// The certificate in a file, if the CA issued it; `None` for the CA itself, too.
+    fn issued(&mut self, file: &File<'_>, issuer: &Certificate) -> Option<Certificate> {
+        let text = match file.certificate() {
+            Ok(certificate) if certificate.der() == issuer.der() => return None,
+            Ok(certificate) => match certificate.is_issued_by(issuer) {
+                Ok(()) => return Some(certificate),
+                Err(error) => format!("this CA did not issue it: {error}"),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.say(file.name, Severity::LeftOut, text);
+        None
+    }
+
+    /// A serial number for the second time: OpenSSL and Easy-RSA keep a copy of each certificate.
+    fn again(&mut self, file: &File<'_>, certificate: &Certificate, first: &PlannedCertificate) {
+        if first.certificate.der() != certificate.der() {
+            let serial = certificate.serial().to_hex();
+            let text =
+                format!("{} has the same serial number, {serial}, and is another certificate", first.file);
+            self.say(file.name, Severity::LeftOut, text);
+        }
     }
 
     fn certificate(
@@ -298,7 +253,7 @@ impl Planning {
             places.entry(it.certificate.spki_der().to_vec()).or_default().push(place);
         }
         for file in inputs.keys {
-            let key = match read_key(file.bytes, inputs.passphrase) {
+            let key = match file.key(inputs.passphrase) {
                 Ok(key) => key,
                 Err(error) => {
                     self.say(file.name, Severity::LeftOut, error.to_string());
@@ -313,7 +268,7 @@ impl Planning {
             for place in owners.into_iter().flatten() {
                 if let Some(owner) = planned.get_mut(*place) {
                     // Certificates may share a key, as renewals do. Keys are not cloned, but read again.
-                    owner.key = key.take().or_else(|| read_key(file.bytes, inputs.passphrase).ok());
+                    owner.key = key.take().or_else(|| file.key(inputs.passphrase).ok());
                 }
             }
         }
@@ -336,28 +291,12 @@ impl Planning {
     }
 }
 
-fn is_pem(bytes: &[u8]) -> bool {
-    bytes.windows(BEGIN.len()).any(|it| it == BEGIN)
-}
-
-fn read_certificate(bytes: &[u8]) -> Result<Certificate, Error> {
-    if bytes.len() > MAX_LEN {
-        return Err(Error::TooLarge { what: "file with a certificate", limit: MAX_LEN });
+/// The certificate of a CA that could issue here, or why it could not.
+fn authority_certificate(file: File<'_>) -> Result<Certificate, String> {
+    let certificate = file.certificate().map_err(|error| error.to_string())?;
+    if !certificate.may_sign_certificates() {
+        return Err("it is not the certificate of a CA that may sign certificates".to_owned());
     }
-    if is_pem(bytes) {
-        Certificate::from_pem(&String::from_utf8_lossy(bytes))
-    } else {
-        Certificate::from_der(bytes)
-    }
+    certificate.public_key_info().map_err(|error| error.to_string())?;
+    Ok(certificate)
 }
-
-fn read_key(bytes: &[u8], passphrase: Option<&str>) -> Result<PrivateKey, Error> {
-    match str::from_utf8(bytes) {
-        Ok(text) if is_pem(bytes) => PrivateKey::from_any_pem(text, passphrase),
-        _ => PrivateKey::from_any_der(bytes, passphrase),
-    }
-}
-
-const BEGIN: &[u8] = b"-----BEGIN ";
-/// A certificate with a thousand alternative names, and all of it in words before it.
-const MAX_LEN: usize = 256 * 1024;

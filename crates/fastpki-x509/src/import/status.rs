@@ -144,6 +144,17 @@ impl<'a> Records<'a> {
                 IndexStatus::Valid | IndexStatus::Expired => {}
             }
         }
+        self.add_listed(there, &mut orphans, &mut remarks);
+        (orphans, remarks)
+    }
+
+    /// What the list alone has as revoked.
+    fn add_listed(
+        &self,
+        there: &HashSet<Serial>,
+        orphans: &mut Vec<OrphanRevocation>,
+        remarks: &mut Vec<String>,
+    ) {
         let known: HashSet<Serial> = orphans.iter().map(|it| it.serial).collect();
         for entry in self.list.iter().flat_map(|(list, _)| list.entries()).filter(|it| !it.is_removal()) {
             let Ok(serial) = entry.serial() else {
@@ -159,6 +170,5 @@ impl<'a> Records<'a> {
                 orphans.push(OrphanRevocation { serial, revoked_at, reason, expires });
             }
         }
-        (orphans, remarks)
     }
 }

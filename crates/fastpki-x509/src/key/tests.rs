@@ -1,5 +1,7 @@
+use der::asn1::UintRef;
+
 use super::*;
-use crate::testing::*;
+use crate::{asn1::encode, pem, public_key::RsaPublicKey, testing::*};
 
 const WRITTEN: [(&str, KeyAlgorithm); 8] = [
     (data!("rsa2048.pkcs8.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
