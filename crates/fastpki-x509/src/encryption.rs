@@ -5,14 +5,10 @@
 
 use ::pkcs12::kdf::{Pkcs12KeyType, derive_key_utf8};
 use aws_lc_rs::{
-    cipher::{
-        AES_128, AES_192, AES_256, Algorithm, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
-        PaddedBlockEncryptingKey, UnboundCipherKey,
-    },
+    cipher::{AES_128, AES_192, AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey},
     iv::FixedLength,
     pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512},
 };
-use cbc::cipher::{BlockCipherDecrypt, BlockModeDecrypt, KeyInit, KeyIvInit, block_padding::Pkcs7};
 use const_oid::ObjectIdentifier;
 use der::{
     Sequence,
@@ -24,6 +20,9 @@ use spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
 use crate::{Error, asn1::encode};
+use cipher::Cipher;
+
+mod cipher;
 
 /// An encrypted value as PKCS#8 has it, and PKCS#12 within its own.
 #[derive(Sequence)]
@@ -189,55 +188,6 @@ pub(crate) fn decrypt_traditional(
     }
     key.truncate(cipher.key_len());
     cipher.decrypt(&key, iv, data).ok_or(Error::WrongPassword { what })
-}
-
-/// A block cipher in CBC mode with the padding of PKCS#7.
-#[derive(Clone, Copy)]
-enum Cipher {
-    /// AES, with the length of its key.
-    Aes(&'static Algorithm, usize),
-    TripleDes,
-    /// RC2 with a key of so many octets, all of which count.
-    Rc2(usize),
-}
-
-impl Cipher {
-    fn key_len(self) -> usize {
-        match self {
-            Self::Aes(_, length) | Self::Rc2(length) => length,
-            Self::TripleDes => 24,
-        }
-    }
-
-    /// `None` where the lengths or the padding are wrong.
-    fn decrypt(self, key: &[u8], iv: &[u8], data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        match self {
-            Self::Aes(algorithm, _) => {
-                let key = UnboundCipherKey::new(algorithm, key).ok()?;
-                let iv: [u8; SALT_LEN] = iv.try_into().ok()?;
-                let mut plaintext = Zeroizing::new(data.to_vec());
-                let context = DecryptionContext::Iv128(FixedLength::from(iv));
-                let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).ok()?;
-                let length = key.decrypt(&mut plaintext, context).ok()?.len();
-                plaintext.truncate(length);
-                Some(plaintext)
-            }
-            Self::TripleDes => decrypt_cbc::<des::TdesEde3>(key, iv, data),
-            Self::Rc2(_) => decrypt_cbc::<rc2::Rc2>(key, iv, data),
-        }
-    }
-}
-
-fn decrypt_cbc<C: BlockCipherDecrypt + KeyInit>(
-    key: &[u8],
-    iv: &[u8],
-    data: &[u8],
-) -> Option<Zeroizing<Vec<u8>>> {
-    let mut plaintext = Zeroizing::new(data.to_vec());
-    let cipher = cbc::Decryptor::<C>::new_from_slices(key, iv).ok()?;
-    let length = cipher.decrypt_padded::<Pkcs7>(&mut plaintext).ok()?.len();
-    plaintext.truncate(length);
-    Some(plaintext)
 }
 
 fn pbkdf2_key(

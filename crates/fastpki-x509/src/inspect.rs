@@ -5,6 +5,7 @@
 
 use der::{Decode, Reader, SliceReader};
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::{
     Error, RevocationList,
@@ -24,6 +25,7 @@ mod warnings;
 mod words;
 
 pub use fits::{Fit, Verdict, fits};
+pub(crate) use words::purpose;
 
 /// Something that was found in a file, described.
 #[derive(Clone, Debug)]
@@ -115,7 +117,7 @@ impl Object {
         Self { warnings: vec![warning.into()], ..Self::new(kind, name, Content::Nothing) }
     }
 
-    fn locked(kind: Kind, name: &str, error: Error) -> Self {
+    fn closed(kind: Kind, name: &str, error: Error) -> Self {
         Self { locked: Some(error), ..Self::new(kind, name, Content::Nothing) }
     }
 
@@ -187,7 +189,7 @@ impl Looking<'_> {
 
     fn at_block(self, label: &str, body: &str) -> Vec<Object> {
         if label.ends_with("PRIVATE KEY") {
-            let block = format!("{BEGIN}{label}{DASHES}{body}-----END {label}-----\n");
+            let block = Zeroizing::new(format!("{BEGIN}{label}{DASHES}{body}-----END {label}-----\n"));
             let encrypted = label.starts_with("ENCRYPTED") || body.contains("4,ENCRYPTED");
             let key = Opened::from_pem(&block, self.password);
             return vec![key::described(key, encrypted)];
@@ -250,7 +252,7 @@ impl Looking<'_> {
     fn at_pkcs12(self, der: &[u8]) -> Vec<Object> {
         let contents = match pkcs12::open(der, self.password.unwrap_or_default()) {
             Ok(contents) => contents,
-            Err(error) => return vec![Object::locked(Kind::Pkcs12, "PKCS#12 file", error)],
+            Err(error) => return vec![Object::closed(Kind::Pkcs12, "PKCS#12 file", error)],
         };
         let names = contents.keys.iter().filter_map(|it| it.friendly_name.clone()).collect::<Vec<_>>();
         let counts =

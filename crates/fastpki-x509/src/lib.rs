@@ -6,6 +6,9 @@
 //! A certificate is issued in three steps, each of which spends the one before it:
 //! [`Request`] → [`Prepared`] → [`Certificate`]. What comes out was parsed back, verified against its issuer
 //! and linted.
+//!
+//! What others wrote is read more leniently: [`inspect`] describes it, [`import`] plans what would be taken over,
+//! [`pkcs12`] and [`PrivateKey::from_any_pem`] open it.
 
 mod asn1;
 mod certificate;
@@ -15,6 +18,7 @@ mod crl;
 mod csr;
 mod encryption;
 mod error;
+pub mod import;
 pub mod inspect;
 mod issue;
 mod key;

@@ -27,6 +27,7 @@ pub struct RevocationList {
     number: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     partial: bool,
+    one_algorithm: bool,
     entries: Vec<ListedRevocation>,
 }
 
@@ -68,6 +69,7 @@ impl RevocationList {
             number: number.transpose()?,
             authority_key_id: authority_key_id.flatten().map(<[u8]>::to_vec),
             partial: partial || list.names_other_issuers,
+            one_algorithm: list.signature == signed.algorithm,
             entries: list.entries,
         })
     }
@@ -139,12 +141,11 @@ impl RevocationList {
         if !issuer.may_sign_revocation_lists() {
             return Err(Error::NotACa);
         }
-        let signed: Signed<'_> = decode(&self.der, "revocation list")?;
-        let list = List::from_der(signed.body.0).map_err(|_| MALFORMED)?;
         // RFC 5280 §5.1.1.2: the outer algorithm "MUST contain the same algorithm identifier" as the inner one.
-        if list.signature != signed.algorithm {
+        if !self.one_algorithm {
             return Err(Error::Malformed { what: "revocation list whose two signature algorithms differ" });
         }
+        let signed: Signed<'_> = decode(&self.der, "revocation list")?;
         signature::verify(&signed, &issuer.public_key_info()?, "revocation list")
     }
 }
@@ -178,9 +179,9 @@ impl ListedRevocation {
         self.reason_code == Some(REMOVE_FROM_CRL)
     }
 
-    /// Whether it is about the certificate whose serial number has this content.
-    pub(crate) fn is_of(&self, serial: &[u8]) -> bool {
-        *self.serial == *serial
+    /// The content of the INTEGER.
+    pub(crate) fn serial_content(&self) -> &[u8] {
+        &self.serial
     }
 
     /// `None` where the number is negative.

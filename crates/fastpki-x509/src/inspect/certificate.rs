@@ -20,6 +20,9 @@ use crate::{
 
 /// Describes a certificate.
 pub(super) fn described(der: &[u8], now: Timestamp) -> Object {
+    if der.len() > MAX_LEN {
+        return Object::unreadable(Kind::Certificate, "unreadable", "it is larger than any certificate");
+    }
     let Ok(certificate) = Foreign::from_der(der) else {
         return Object::unreadable(Kind::Certificate, "unreadable", "it is too damaged to be read");
     };
@@ -176,3 +179,6 @@ fn subtree(subtree: &Subtree) -> String {
         Subtree::Directory(name) => format!("directory names under {name}"),
     }
 }
+
+/// A thousand alternative names have some 30 KB.
+const MAX_LEN: usize = 256 * 1024;

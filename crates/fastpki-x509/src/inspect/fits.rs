@@ -1,5 +1,7 @@
 //! Whether objects belong together.
 
+use std::collections::HashMap;
+
 use super::{
     Content, Object,
     foreign::{self, Summary},
@@ -152,9 +154,12 @@ impl<'a> Comparing<'a> {
 
     fn revocations(&mut self, place: usize, list: &RevocationList) {
         let issued: Vec<_> = self.certificates().filter(|(_, it)| it.issuer == list.issuer().der()).collect();
+        if issued.is_empty() {
+            return;
+        }
+        let entries: HashMap<_, _> = list.entries().iter().map(|it| (it.serial_content(), it)).collect();
         for (at, certificate) in issued {
-            let entry = list.entries().iter().rfind(|it| it.is_of(&certificate.serial));
-            let (verdict, text) = match entry {
+            let (verdict, text) = match entries.get(&*certificate.serial) {
                 Some(entry) if !entry.is_removal() => (
                     Verdict::DoesNotFit,
                     format!(

@@ -11,7 +11,7 @@ pub(super) fn described(key: Result<Opened, Error>, encrypted: bool) -> Object {
             | Error::WrongPassword { .. }
             | Error::UnsupportedEncryption { .. }),
         ) => {
-            let locked = Object::locked(Kind::PrivateKey, "private key", error);
+            let locked = Object::closed(Kind::PrivateKey, "private key", error);
             return Object { fields: vec![protection], ..locked };
         }
         Err(error) => {

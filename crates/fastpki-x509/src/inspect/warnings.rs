@@ -1,5 +1,7 @@
 //! What is wrong with a certificate, or may surprise whoever uses it.
 
+use std::collections::BTreeSet;
+
 use const_oid::{
     ObjectIdentifier,
     db::rfc5280::{
@@ -124,8 +126,9 @@ fn extensions(certificate: &Foreign<'_>, facts: &Facts) -> Vec<String> {
     };
     let mut warnings: Vec<_> =
         facts.unreadable.iter().map(|name| format!("its {name} cannot be read")).collect();
-    for (place, extension) in extensions.iter().enumerate() {
-        if extensions[..place].iter().any(|it| it.id == extension.id) {
+    let mut seen = BTreeSet::new();
+    for extension in extensions {
+        if !seen.insert(extension.id) {
             warnings.push(format!("it has the extension {} twice, so programs refuse it", extension.id));
         } else if extension.critical && !KNOWN.iter().any(|known| extension.id == *known) {
             warnings.push(format!(

@@ -114,7 +114,7 @@ pub(super) fn key_usages(usage: &KeyUsage) -> Vec<String> {
 }
 
 /// What a purpose of an extended key usage is.
-pub(super) fn purpose(oid: ObjectIdentifier) -> String {
+pub(crate) fn purpose(oid: ObjectIdentifier) -> String {
     let known = PURPOSES.iter().find(|(purpose, _)| *purpose == oid);
     known.map_or_else(|| name_of(oid), |(_, words)| (*words).to_owned())
 }

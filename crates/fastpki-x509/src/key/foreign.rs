@@ -9,7 +9,8 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::{
-    DAMAGED, Kind, PrivateKey, RSA, block, decode_pem, pkcs8_parts, rsa_public, sec1_public, skip_rest,
+    DAMAGED, Kind, PrivateKey, RSA, block, decode_pem,
+    public_half::{pkcs8_parts, rsa_public, sec1_public, skip_rest},
 };
 use crate::{
     Error,

@@ -1,5 +1,7 @@
+use der::asn1::UintRef;
+
 use super::*;
-use crate::testing::*;
+use crate::{asn1::encode, pem, public_key::RsaPublicKey, testing::*};
 
 const WRITTEN: [(&str, KeyAlgorithm); 8] = [
     (data!("rsa2048.pkcs8.pem"), KeyAlgorithm::Rsa { bits: 2048 }),
@@ -233,10 +235,13 @@ fn mutated_encrypted_keys_never_panic() {
             let _ = PrivateKey::from_any_pem(&String::from_utf8_lossy(bytes), Some("x"));
         });
     }
+    let mut ders = vec![pem::decode(data!("p256.encrypted.pem"), &["ENCRYPTED PRIVATE KEY"]).unwrap()];
     for pem in [data!("p256.pkcs8.pem"), data!("p256.sec1.pem"), data!("rsa2048.pkcs1.pem")] {
-        let (_, der) = decode_pem(pem).unwrap();
+        ders.push(decode_pem(pem).unwrap().1.to_vec());
+    }
+    for der in ders {
         mutate(&der, 300, |bytes| {
-            let _ = PrivateKey::from_any_der(bytes, None);
+            let _ = PrivateKey::from_any_der(bytes, Some("x"));
         });
     }
 }

@@ -99,6 +99,11 @@ pub fn open(bytes: &[u8], password: &str) -> Result<Contents, Error> {
     if bytes.len() > MAX_LEN {
         return Err(Error::TooLarge { what: FILE, limit: MAX_LEN });
     }
+    if bytes.starts_with(&INDEFINITE) {
+        return Err(Error::Malformed {
+            what: "PKCS#12 file in BER, as Firefox writes it (OpenSSL reads it and writes DER)",
+        });
+    }
     read(bytes, password).map_err(|error| match error {
         Error::WrongPassword { what } if password.is_empty() => Error::PasswordNeeded { what },
         other => other,
@@ -258,6 +263,8 @@ fn sequence_of<'a, T: Decode<'a, Error = der::Error>>(der: &'a [u8]) -> Result<V
     list.map_err(|_| MALFORMED)
 }
 
+/// A SEQUENCE of indefinite length.
+const INDEFINITE: [u8; 2] = [0x30, 0x80];
 /// Room for many long chains, and for the trust stores Java ships.
 const MAX_LEN: usize = 4_000_000;
 const MAX_OBJECTS: usize = 1000;

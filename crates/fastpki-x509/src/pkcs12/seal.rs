@@ -82,7 +82,7 @@ pub(super) fn seal_with(
 }
 
 /// The SafeContents with the certificate and its chain.
-fn certificate_bags(bundle: &Bundle<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn certificate_bags(bundle: &Bundle<'_>) -> Result<Vec<u8>, Error> {
     let mut bags = vec![certificate_bag(bundle.certificate, Some(&attributes(bundle)?))?];
     for above in bundle.chain {
         bags.push(certificate_bag(above, None)?);
@@ -138,7 +138,7 @@ fn encrypted_safe(bags: &[u8], password: &str, iterations: u32, salts: Salts) ->
 }
 
 /// A ContentInfo with bags as they are.
-fn data_safe(bags: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn data_safe(bags: &[u8]) -> Result<Vec<u8>, Error> {
     let content = encode(&octets(bags)?)?;
     encode(&ContentInfo { content_type: DATA, content: Some(any(&content)?) })
 }

@@ -1,5 +1,12 @@
+use der::asn1::OctetString;
+
 use super::*;
-use crate::{Certificate, PrivateKey, Profile, testing::*};
+use crate::{
+    Certificate, PrivateKey, Profile,
+    asn1::{SequenceContent, encode},
+    encryption::any,
+    testing::*,
+};
 
 /// Enough to see that it works.
 const FEW: u32 = 3;
@@ -79,10 +86,10 @@ fn debug_output_shows_no_key() {
 
 #[test]
 fn what_is_no_pkcs12_is_refused() {
-    for bytes in [&b""[..], b"-----BEGIN CERTIFICATE-----", root(&p256(), None).der(), &[0x30, 0x80, 2, 1, 3]]
-    {
+    for bytes in [&b""[..], b"-----BEGIN CERTIFICATE-----", root(&p256(), None).der()] {
         assert_eq!(open(bytes, "x").unwrap_err(), Error::Malformed { what: FILE });
     }
+    assert!(open(&[0x30, 0x80, 2, 1, 3], "x").unwrap_err().to_string().contains("OpenSSL reads it"));
     assert!(matches!(open(&vec![0; 5_000_000], "x"), Err(Error::TooLarge { .. })));
 }
 
@@ -102,7 +109,7 @@ fn mutated_files_never_panic() {
 fn mutated_contents_never_panic() {
     let file = sealed(&p256(), Some("www"), "x").unwrap();
     let pfx = <Pfx<'_> as der::Decode>::from_der(&file).unwrap();
-    let open_file = crate::asn1::encode(&Pfx { mac: None, ..pfx }).unwrap();
+    let open_file = encode(&Pfx { mac: None, ..pfx }).unwrap();
     assert_eq!(open(&open_file, "x").unwrap().keys.len(), 1);
     assert_eq!(open(&open_file, "y").unwrap_err(), Error::WrongPassword { what: FILE });
     mutate(&open_file, 3000, |bytes| {
@@ -117,4 +124,46 @@ fn many_iterations(bytes: &[u8]) -> bool {
     bytes.windows(2).enumerate().any(|(place, pair)| {
         pair[0] == 2 && (3..=5).contains(&pair[1]) && place > 16 && bytes[place - 18..].starts_with(&[4, 16])
     })
+}
+
+/// Nothing in it is encrypted: a key, and certificates within a bag of bags.
+fn plain(key: &PrivateKey) -> Vec<u8> {
+    let (certificate, chain) = (leaf(key), [intermediate(None)]);
+    let bundle = Bundle { certificate: &certificate, key, chain: &chain, friendly_name: Some("www") };
+    let certificates = seal::certificate_bags(&bundle).unwrap();
+    let pkcs8 = key.to_pkcs8_der();
+    let bag = |id, value| encode(&SafeBag { id, value: any(value).unwrap(), attributes: None }).unwrap();
+    let bags = [bag(SAFE_CONTENTS_BAG, &certificates), bag(KEY_BAG, &pkcs8)];
+    let safe = seal::data_safe(&encode(&SequenceContent(&bags.concat())).unwrap()).unwrap();
+    let content = encode(&OctetString::new(encode(&SequenceContent(&safe)).unwrap()).unwrap()).unwrap();
+    let auth_safe = ContentInfo { content_type: DATA, content: Some(any(&content).unwrap()) };
+    encode(&Pfx { version: VERSION_3, auth_safe, mac: None }).unwrap()
+}
+
+#[test]
+fn bags_in_bags_are_read_and_their_mutations_never_panic() {
+    let file = plain(&p256());
+    let contents = open(&file, "").unwrap();
+    assert_eq!((contents.keys.len(), contents.certificates.len()), (1, 2));
+    assert_eq!(contents.certificates[0].friendly_name.as_deref(), Some("www"));
+    assert_eq!(contents.identity().unwrap().2.len(), 1);
+    mutate(&file, 3000, |bytes| {
+        let _ = open(bytes, "").map(|it| it.identity());
+    });
+}
+
+/// RC2 of 40 bits, triple DES and SHA-1.
+#[test]
+fn file_of_openssl_1_is_read() {
+    let file = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rsa2048.legacy.p12"));
+    let (key, certificate, chain) = open(file, "sesame").unwrap().identity().unwrap();
+    assert_eq!(*key.to_pkcs8_pem(), data!("rsa2048.pkcs8.pem"));
+    assert_eq!(certificate.to_pem(), data!("rsa2048.sha512.cert.pem"));
+    assert!(chain.is_empty());
+    assert_eq!(open(file, "x").unwrap_err(), Error::WrongPassword { what: FILE });
+    mutate(file, 200, |bytes| {
+        if !many_iterations(bytes) {
+            let _ = open(bytes, "sesame");
+        }
+    });
 }
