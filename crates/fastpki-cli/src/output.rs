@@ -1,6 +1,6 @@
 //! Results on standard output: a table, or JSON as the server answered.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -102,6 +102,9 @@ pub(crate) fn print_part(text: &str) -> Result<(), Error> {
 
 /// Prints data that may be no text, as it is.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
+    if std::io::stdout().is_terminal() && std::str::from_utf8(bytes).is_err() {
+        return Err(Error::Usage("this is no text for a terminal: name a file with --output".into()));
+    }
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()?;

@@ -29,6 +29,7 @@ mod reference;
 mod refusals;
 mod service_account;
 mod stub;
+mod terminal;
 mod tls;
 
 /// Somebody with a home and a configuration of their own, who works with one server.

@@ -90,6 +90,23 @@ fn server_of_login_is_remembered_and_tokens_are_sent_to_no_other() {
 }
 
 #[test]
+fn redirect_to_another_server_is_not_followed() {
+    crate::program::run(async {
+        let other = super::stub::Stub::start(|_| super::stub::Reply::json(200, "[]"));
+        let target = format!("{}/api/v1/cas/", other.url);
+        let stub = super::stub::Stub::start(move |_| super::stub::Reply {
+            headers: vec![("location", target.clone())],
+            ..super::stub::Reply::json(307, "")
+        });
+        let person = Person::new(&stub.url);
+        let mut command = person.command(&["ca", "list"]);
+        let ran = super::ran(command.env("FASTPKI_TOKEN", "secret"));
+        assert!(ran.code == 1 && ran.stderr.contains(&format!("it points to {}", other.url)), "{ran:?}");
+        assert!(other.requests().is_empty());
+    });
+}
+
+#[test]
 fn token_of_the_environment_goes_before_the_file() {
     crate::program::run(async {
         let (_server, root) = serve(Database::create(fastpki_testing::Kind::Sqlite).await);
