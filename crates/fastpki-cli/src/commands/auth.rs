@@ -100,15 +100,13 @@ fn log_out(reach: &Reach) -> Result<(), Error> {
         });
         return Ok(());
     }
-    // FastPKI 0.4's client keeps none; the access token dies nevertheless.
-    let refresh_token = config.get(config::REFRESH_TOKEN).unwrap_or_else(|| "none".into());
-    let result = client.post("/auth/logout", &[], &RefreshTokenRequest { refresh_token });
+    let result = end_session(&client);
     Config::change(|config| {
         session::forget(config);
         Ok(())
     })?;
     match result {
-        Ok(_) => output::note(&format!("signed out of {}", client.server())),
+        Ok(()) => output::note(&format!("signed out of {}", client.server())),
         Err(Error::Refused { status, .. }) if status.as_u16() == 401 => {
             output::note("the session was over already")
         }
@@ -118,6 +116,14 @@ fn log_out(reach: &Reach) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+fn end_session(client: &Client) -> Result<(), Error> {
+    // If the access token has ended, this renews the session: the refresh token to be ended is then a new one.
+    client.get("/users/me", &[])?;
+    // FastPKI 0.4's client keeps none; the access token dies nevertheless.
+    let refresh_token = Config::load()?.get(config::REFRESH_TOKEN).unwrap_or_else(|| "none".into());
+    client.post("/auth/logout", &[], &RefreshTokenRequest { refresh_token }).map(drop)
 }
 
 fn status(context: &Context) -> Result<(), Error> {

@@ -107,6 +107,30 @@ fn redirect_to_another_server_is_not_followed() {
 }
 
 #[test]
+fn sign_out_ends_the_session_that_its_own_renewal_made() {
+    crate::program::run(async {
+        let stub = super::stub::Stub::start(|request| match request.line.as_str() {
+            "POST /api/v1/auth/refresh" => super::stub::Reply::json(200, RENEWED),
+            _ if request.authorization.as_deref() == Some("Bearer a2") => super::stub::Reply::json(200, "{}"),
+            _ => super::stub::Reply::json(401, r#"{"detail": "ended"}"#),
+        });
+        let person = Person::new(&stub.url);
+        for (key, value) in
+            [("server.url", stub.url.as_str()), ("auth.token", "a1"), ("auth.refresh_token", "r1")]
+        {
+            person.run(&["config", "set", key, value]).succeeded();
+        }
+        person.run(&["auth", "logout"]).succeeded();
+        let last = stub.requests().pop().unwrap();
+        assert_eq!(last.line, "POST /api/v1/auth/logout");
+        assert_eq!(last.json()["refresh_token"], "r2");
+        assert!(!person.read(".config/fastpki/config.json").contains("r2"));
+    });
+}
+
+const RENEWED: &str = r#"{"access_token": "a2", "refresh_token": "r2", "token_type": "bearer"}"#;
+
+#[test]
 fn token_of_the_environment_goes_before_the_file() {
     crate::program::run(async {
         let (_server, root) = serve(Database::create(fastpki_testing::Kind::Sqlite).await);
