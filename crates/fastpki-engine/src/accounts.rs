@@ -2,7 +2,7 @@
 
 use fastpki_store::{NewUser, PasswordHash, UserChange};
 use fastpki_types::{
-    AuditAction, Named, OrganizationId, Password, User, UserCreate, UserId, UserRole, UserUpdate,
+    AuditAction, FlagsUpdate, Named, OrganizationId, Password, User, UserCreate, UserId, UserRole, UserUpdate,
 };
 
 use crate::{
@@ -76,7 +76,7 @@ impl Engine {
             organization: change.organization_id.map(Some),
             flags: change.flags,
         };
-        Ok(self.store.update_user(user, change, now, audit).await?)
+        Ok(self.store.update_user(user, change, now, vec![audit]).await?)
     }
 
     /// Deletes a user with their tokens. What they had created stays.
@@ -120,21 +120,28 @@ impl Engine {
 
 /// What a change changes, for the audit log.
 fn changed(change: &UserUpdate) -> Vec<String> {
-    let flags = change.flags;
-    let flag = |name: &str, value: Option<bool>| value.map(|value| format!("{name}={value}"));
     [
         change.email.as_ref().map(|email| format!("email={email}")),
         change.password.as_ref().map(|_| "password".to_owned()),
         change.role.map(|role| format!("role={}", role.name())),
         change.is_active.map(|active| format!("is_active={active}")),
         change.organization_id.map(|id| format!("organization_id={id}")),
-        flag("can_create_ca", flags.can_create_ca),
-        flag("can_create_cert", flags.can_create_cert),
-        flag("can_revoke_cert", flags.can_revoke_cert),
-        flag("can_export_private_key", flags.can_export_private_key),
-        flag("can_delete_ca", flags.can_delete_ca),
     ]
     .into_iter()
     .flatten()
+    .chain(named_flags(change.flags))
     .collect()
+}
+
+/// The flags that are given.
+pub(crate) fn named_flags(flags: FlagsUpdate) -> impl Iterator<Item = String> {
+    [
+        ("can_create_ca", flags.can_create_ca),
+        ("can_create_cert", flags.can_create_cert),
+        ("can_revoke_cert", flags.can_revoke_cert),
+        ("can_export_private_key", flags.can_export_private_key),
+        ("can_delete_ca", flags.can_delete_ca),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| value.map(|value| format!("{name}={value}")))
 }

@@ -240,15 +240,20 @@ impl Engine {
         self.check_organization_exists(to).await?;
         let now = self.now();
         let (id, name) = (row.ca.id, row.ca.name);
-        let before = row.ca.organization_id.map_or("none".to_owned(), |id| id.to_string());
-        let audit = move |moved: Moved| {
+        let before = row.ca.organization_id;
+        let named = before.map_or("none".to_owned(), |id| id.to_string());
+        let audits = move |moved: Moved| {
             let detail = format!(
-                "Moved CA '{name}' from organization {before} to {to}, with {} CAs and {} certificates",
+                "Moved CA '{name}' from organization {named} to {to}, with {} CAs and {} certificates",
                 moved.authorities, moved.certificates
             );
-            actor.audit(now, AuditAction::CaUpdate, Some(to), "ca", detail)
+            // Who loses it reads of it too.
+            let logs = [before.filter(|before| *before != to), Some(to)].into_iter().flatten();
+            let entry =
+                |log| actor.clone().audit(now, AuditAction::CaUpdate, Some(log), "ca", detail.clone());
+            logs.map(entry).collect()
         };
-        Ok(self.store.move_authority(id, to, cascade, now, audit).await?)
+        Ok(self.store.move_authority(id, to, cascade, now, audits).await?)
     }
 
     /// Deletes a CA with its certificates and its CRL.

@@ -1,8 +1,8 @@
 //! Organizations.
 
-use fastpki_store::UserChange;
+use fastpki_store::{NewAudit, UserChange};
 use fastpki_types::{
-    AuditAction, Organization, OrganizationCreate, OrganizationId, OrganizationUpdate, User,
+    AuditAction, Organization, OrganizationCreate, OrganizationId, OrganizationUpdate, Timestamp, User,
 };
 
 use crate::{
@@ -85,8 +85,15 @@ impl Engine {
         if user.organization_id == Some(organization) {
             return Ok(user);
         }
-        let detail = format!("Added user '{}' to the organization", user.username);
-        self.place(actor, AuditAction::OrgAddUser, organization, user, Some(organization), detail).await
+        let now = self.now();
+        let added = format!("Added user '{}' to the organization", user.username);
+        let mut audits = vec![member_audit(&actor, now, AuditAction::OrgAddUser, organization, added)];
+        if let Some(left) = user.organization_id {
+            let moved = format!("Moved user '{}' to organization {organization}", user.username);
+            audits.push(member_audit(&actor, now, AuditAction::OrgRemoveUser, left, moved));
+        }
+        let change = UserChange { organization: Some(Some(organization)), ..UserChange::default() };
+        Ok(self.store.update_user(user, change, now, audits).await?)
     }
 
     /// Takes a user out of an organization.
@@ -95,23 +102,22 @@ impl Engine {
         permit: Permit<RemoveMember, (OrganizationId, User)>,
     ) -> Result<User, Error> {
         let Permit { resource: (organization, user), actor, .. } = permit;
-        let detail = format!("Removed user '{}' from the organization", user.username);
-        self.place(actor, AuditAction::OrgRemoveUser, organization, user, None, detail).await
-    }
-
-    async fn place(
-        &self,
-        actor: Actor,
-        action: AuditAction,
-        organization: OrganizationId,
-        user: User,
-        to: Option<OrganizationId>,
-        detail: String,
-    ) -> Result<User, Error> {
         let now = self.now();
-        let mut audit = actor.audit(now, action, Some(organization), "organization", detail);
-        audit.resource_id = Some(organization.0);
-        let change = UserChange { organization: Some(to), ..UserChange::default() };
-        Ok(self.store.update_user(user, change, now, audit).await?)
+        let detail = format!("Removed user '{}' from the organization", user.username);
+        let audits = vec![member_audit(&actor, now, AuditAction::OrgRemoveUser, organization, detail)];
+        let change = UserChange { organization: Some(None), ..UserChange::default() };
+        Ok(self.store.update_user(user, change, now, audits).await?)
     }
+}
+
+/// An entry about the members of an organization, in its own log.
+fn member_audit(
+    actor: &Actor,
+    now: Timestamp,
+    action: AuditAction,
+    organization: OrganizationId,
+    detail: String,
+) -> NewAudit {
+    let audit = actor.clone().audit(now, action, Some(organization), "organization", detail);
+    NewAudit { resource_id: Some(organization.0), ..audit }
 }

@@ -14,7 +14,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Caller, CreateServiceAccount, Engine, Error, ManageServiceAccount, Permit, PrincipalId, sessions::hex,
+    Caller, CreateServiceAccount, Engine, Error, ManageServiceAccount, Permit, PrincipalId,
+    accounts::named_flags, sessions::hex,
 };
 
 /// What tokens of service accounts are digested under, and which were used lately.
@@ -89,7 +90,11 @@ impl Engine {
             Some(false) if account.disabled_at.is_some() => "Enabled",
             _ => "Changed",
         };
-        let detail = format!("{verb} service account '{}'", account.name);
+        let renamed = name.as_ref().filter(|name| **name != account.name).map(|name| format!("name={name}"));
+        let described = description.as_ref().map(|_| "description".to_owned());
+        let changed: Vec<String> = renamed.into_iter().chain(described).chain(named_flags(flags)).collect();
+        let detail = format!("{verb} service account '{}': {}", account.name, changed.join(", "));
+        let detail = detail.trim_end_matches(": ").to_owned();
         let owner = Some(account.organization_id);
         let audit = actor.audit(now, AuditAction::ServiceAccountUpdate, owner, KIND, detail);
         let change = ServiceAccountChange { name, description, disabled, flags };
@@ -170,7 +175,7 @@ impl Engine {
     ) -> Result<IssuancePolicy, Error> {
         let Permit { resource: account, actor, .. } = permit;
         let now = self.now();
-        let detail = format!("Set the policy of service account '{}'", account.name);
+        let detail = format!("Set the policy of service account '{}': {}", account.name, in_words(&rules)?);
         let owner = Some(account.organization_id);
         let audit = actor.audit(now, AuditAction::ServiceAccountUpdate, owner, KIND, detail);
         Ok(self.store.set_policy(account.id, rules, now, audit).await?)
@@ -243,6 +248,15 @@ impl Engine {
     }
 }
 
+/// A policy as the audit log has it: whole, unless it is very long.
+fn in_words(rules: &IssuanceRules) -> Result<String, Error> {
+    let text = serde_json::to_string(rules).map_err(Error::internal)?;
+    match text.char_indices().nth(MAX_RULES_TEXT) {
+        Some((end, _)) => Ok(format!("{}…", &text[..end])),
+        None => Ok(text),
+    }
+}
+
 fn digest(key: &hmac::Key, secret: &str) -> String {
     hex(hmac::sign(key, secret.as_bytes()).as_ref())
 }
@@ -261,5 +275,7 @@ pub(crate) const PREFIX: &str = "fpki_sa_";
 const PUBLIC_ID_BYTES: usize = 12;
 /// 43 characters of base64.
 const SECRET_BYTES: usize = 32;
+/// Characters of a policy in the audit log.
+const MAX_RULES_TEXT: usize = 4096;
 /// Seconds within which a second use of a token is not written down.
 const USE_SECONDS: i64 = 60;

@@ -52,16 +52,17 @@ impl Engine {
             .map_or_else(|| self.passwords.hash_of_nobody().to_owned(), |row| row.password.0.clone());
         let fits = self.lanes.passwords(move || password_fits(&password, &hash)).await?;
         match user {
-            Some(row) if fits && row.user.is_active => self.open_session(row).await,
-            user => {
-                self.record_failed_sign_in(username, user).await?;
-                Err(Error::Unauthenticated("wrong username or password"))
-            }
+            Some(row) if fits && row.user.is_active => match self.open_session(row.clone()).await {
+                // The password was changed, or the user made inactive, while it was checked.
+                Err(Error::Conflict(_)) => self.refuse_sign_in(username, Some(row)).await,
+                opened => opened,
+            },
+            user => self.refuse_sign_in(username, user).await,
         }
     }
 
     async fn open_session(&self, row: UserRow) -> Result<Token, Error> {
-        let user = row.user;
+        let UserRow { user, password, .. } = row;
         let access_token = self.access_token(user.id, &user.username, user.role)?;
         let refresh_token = self.new_refresh_token();
         let stored = NewRefreshToken {
@@ -71,7 +72,7 @@ impl Engine {
         };
         let audit =
             self.session_audit(AuditAction::LoginSuccess, user.id, user.username, user.organization_id);
-        self.store.sign_in(stored, audit.at, audit).await?;
+        self.store.sign_in(stored, password, audit.at, audit).await?;
         Ok(Token { access_token, refresh_token: Some(refresh_token), token_type: "bearer".into() })
     }
 
@@ -142,7 +143,7 @@ impl Engine {
         }
     }
 
-    async fn record_failed_sign_in(&self, username: String, user: Option<UserRow>) -> Result<(), Error> {
+    async fn refuse_sign_in(&self, username: String, user: Option<UserRow>) -> Result<Token, Error> {
         let audit = NewAudit {
             at: self.now(),
             action: AuditAction::LoginFailure,
@@ -154,7 +155,8 @@ impl Engine {
             resource_id: None,
             detail: None,
         };
-        Ok(self.store.record(audit, None).await?)
+        self.store.record(audit, None).await?;
+        Err(Error::Unauthenticated("wrong username or password"))
     }
 
     /// An access token for a user, from now on.

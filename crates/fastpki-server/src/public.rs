@@ -1,5 +1,7 @@
 //! What anybody may download, and whether the server is well.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -62,13 +64,12 @@ async fn alive() -> Result<Json<Status>, ApiError> {
 }
 
 async fn ready(State(state): State<AppState>) -> Result<Json<Status>, ApiError> {
-    match state.engine.check_ready().await {
-        Ok(()) => Ok(Json(Status { status: "ready" })),
-        Err(error) => {
-            tracing::error!(%error, "not ready");
-            Err(ApiError::NotReady)
-        }
+    match tokio::time::timeout(READY_TIMEOUT, state.engine.check_ready()).await {
+        Ok(Ok(())) => return Ok(Json(Status { status: "ready" })),
+        Ok(Err(error)) => tracing::error!(%error, "not ready"),
+        Err(_) => tracing::error!("not ready: the database does not answer"),
     }
+    Err(ApiError::NotReady)
 }
 
 /// `/crl/{slug}` as DER, `/crl/{slug}.pem` as PEM.
@@ -185,10 +186,12 @@ impl Download {
 
     fn last_modified(&self) -> std::time::SystemTime {
         let seconds = u64::try_from(self.changed.as_seconds()).unwrap_or_default();
-        std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
+        std::time::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 }
 
+/// How long the database may take to answer: a load balancer waits no longer.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds a cache may keep a CRL: a revocation is seen that much later behind one.
 const CRL_MAX_AGE: i64 = 300;
 /// Seconds a cache may keep a CA's certificate, which never changes: a day.

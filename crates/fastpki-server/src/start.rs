@@ -29,7 +29,7 @@ pub enum StartError {
     },
     /// The file that keeps the secret key was cut short.
     #[error(
-        "the secret key file {0} holds fewer than 32 characters: restore it, or delete it to sign everybody out and make a new one"
+        "the secret key file {0} holds fewer than 32 characters: restore it, or delete it to have a new one made: access tokens, and tokens of service accounts, made under the old one then end"
     )]
     ShortSecretKey(PathBuf),
     /// An encryption key is none, though it passed the settings' check.

@@ -115,7 +115,7 @@ impl Store {
         to: OrganizationId,
         cascade: bool,
         now: Timestamp,
-        audit: impl FnOnce(Moved) -> NewAudit + Send + 'static,
+        audits: impl FnOnce(Moved) -> Vec<NewAudit> + Send + 'static,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
             .write(move |tx| {
@@ -125,7 +125,9 @@ impl Store {
                         return Err(StoreError::Gone);
                     }
                     let moved = if cascade { move_below(tx, id, to, now).await? } else { Moved::default() };
-                    audit::record(tx, &audit(moved), Some(id.0)).await?;
+                    for audit in &audits(moved) {
+                        audit::record(tx, audit, Some(id.0)).await?;
+                    }
                     one(tx, id).await?.ok_or(StoreError::Gone)
                 })
             })

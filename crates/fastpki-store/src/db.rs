@@ -232,4 +232,12 @@ impl Tx {
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
+
+    /// What makes a `SELECT` keep its rows from being changed until this unit of work ends. SQLite has one writer anyway.
+    pub(crate) fn for_update(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE",
+        }
+    }
 }

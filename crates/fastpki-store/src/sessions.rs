@@ -7,7 +7,7 @@ use crate::{
     audit::{self, NewAudit},
     db::{Table, Tx},
     error::StoreError,
-    users,
+    users::{self, PasswordHash},
 };
 
 /// A refresh token to be stored.
@@ -22,16 +22,22 @@ pub struct NewRefreshToken {
 }
 
 impl Store {
-    /// Records that somebody signed in, and the refresh token they were given.
+    /// Records that somebody signed in, and the refresh token they were given; [`StoreError::Gone`] if they are not
+    /// active any more, or their password is another by now than the one that was checked.
     pub async fn sign_in(
         &self,
         token: NewRefreshToken,
+        checked: PasswordHash,
         now: Timestamp,
         audit: NewAudit,
     ) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    let row = users::locked(tx, token.user_id).await?.ok_or(StoreError::Gone)?;
+                    if !row.user.is_active || row.password.0 != checked.0 {
+                        return Err(StoreError::Gone);
+                    }
                     insert(tx, &token, now).await?;
                     audit::record(tx, &audit, None).await
                 })
@@ -51,16 +57,19 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    let owner = owner_of(tx, &old_hash).await?.ok_or(StoreError::Gone)?;
+                    // Whoever kills all tokens of a user changes this row first: they see the new token, or this
+                    // sees that the old one is dead.
+                    let user = users::locked(tx, owner).await?.ok_or(StoreError::Gone)?.user;
                     let sql = "/* spend_refresh_token */
                                UPDATE refresh_tokens SET revoked = $2
-                               WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4 RETURNING user_id";
+                               WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4";
                     let values = [old_hash.into(), true.into(), false.into(), now.into()];
-                    let user_id = tx.row(sql, &values).await?.ok_or(StoreError::Gone)?.next()?;
-                    let user = users::one(tx, user_id).await?.ok_or(StoreError::Gone)?.user;
-                    if !user.is_active {
+                    if !user.is_active || tx.execute(sql, &values).await? == 0 {
                         return Err(StoreError::Gone);
                     }
-                    insert(tx, &NewRefreshToken { token_hash: new_hash, user_id, expires_at }, now).await?;
+                    insert(tx, &NewRefreshToken { token_hash: new_hash, user_id: owner, expires_at }, now)
+                        .await?;
                     Ok(user)
                 })
             })
@@ -69,14 +78,7 @@ impl Store {
 
     /// Whose a refresh token is; `None` if it is unknown.
     pub async fn refresh_token_owner(&self, token_hash: String) -> Result<Option<UserId>, StoreError> {
-        let sql = "/* refresh_token_owner */ SELECT user_id FROM refresh_tokens WHERE token_hash = $1";
-        self.db
-            .read(move |tx| {
-                Box::pin(async move {
-                    tx.row(sql, &[token_hash.into()]).await?.map(|mut row| row.next()).transpose()
-                })
-            })
-            .await
+        self.db.read(move |tx| Box::pin(async move { owner_of(tx, &token_hash).await })).await
     }
 
     /// Makes an access token, by its `jti`, and a refresh token useless.
@@ -139,6 +141,11 @@ impl Store {
             })
             .await
     }
+}
+
+async fn owner_of(tx: &mut Tx, token_hash: &str) -> Result<Option<UserId>, StoreError> {
+    let sql = "/* refresh_token_owner */ SELECT user_id FROM refresh_tokens WHERE token_hash = $1";
+    tx.row(sql, &[token_hash.into()]).await?.map(|mut row| row.next()).transpose()
 }
 
 async fn insert(tx: &mut Tx, token: &NewRefreshToken, now: Timestamp) -> Result<(), StoreError> {

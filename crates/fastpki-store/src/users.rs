@@ -145,7 +145,7 @@ impl Store {
         was: User,
         change: UserChange,
         now: Timestamp,
-        audit: NewAudit,
+        audits: Vec<NewAudit>,
     ) -> Result<User, StoreError> {
         self.db
             .write(move |tx| {
@@ -161,7 +161,9 @@ impl Store {
                     if change.password.is_some() || change.is_active == Some(false) {
                         kill_tokens(tx, was.id, now).await?;
                     }
-                    audit::record(tx, &audit, Some(was.id.0)).await?;
+                    for audit in &audits {
+                        audit::record(tx, audit, Some(was.id.0)).await?;
+                    }
                     Ok(one(tx, was.id).await?.ok_or(StoreError::Gone)?.user)
                 })
             })
@@ -268,8 +270,15 @@ impl Store {
     }
 }
 
+/// The user with this id, whom nobody else changes until this unit of work ends.
+pub(crate) async fn locked(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    let select = select_users!("locked_user", "FROM users u WHERE u.id = $1");
+    let sql = format!("{select}{}", tx.for_update());
+    tx.row(&sql, &[id.into()]).await?.as_mut().map(user_row).transpose()
+}
+
 /// The user with this id, within a change.
-pub(crate) async fn one(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
+async fn one(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
     let sql = select_users!("user", "FROM users u WHERE u.id = $1");
     tx.row(sql, &[id.into()]).await?.as_mut().map(user_row).transpose()
 }

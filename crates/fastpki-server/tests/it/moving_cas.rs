@@ -49,6 +49,9 @@ async fn superusers_give_a_ca_to_another_organization(server: Server) {
         (&log[0]["resource_type"], &log[0]["organization_id"], &log[1]["organization_id"]),
         (&json!("ca"), &world.blue, &world.red)
     );
+    // Who loses a CA reads of it in their own log.
+    let log = world.red_admin.get("/api/v1/audit-logs/?action=ca_update").await.expect(StatusCode::OK);
+    assert_eq!(log.as_array().unwrap().len(), 2, "{log}");
 }
 
 async fn cascade_takes_what_has_no_organization_and_stops_at_others(server: Server) {

@@ -10,6 +10,8 @@ on_both_databases! {
     sign_out_kills_both_tokens,
     nobody_signs_out_another,
     invalidation_kills_what_was_issued_before_and_nothing_after,
+    who_keeps_refreshing_does_not_outlive_an_invalidation,
+    sign_in_with_the_old_password_does_not_outlive_its_change,
 }
 
 async fn pair(server: &Server, name: &str) -> (Client, Value) {
@@ -104,4 +106,54 @@ async fn invalidation_kills_what_was_issued_before_and_nothing_after(server: Ser
     let log =
         world.red_admin.get("/api/v1/audit-logs/?action=tokens_invalidate").await.expect(StatusCode::OK);
     assert_eq!(log.as_array().unwrap().len(), 1);
+}
+
+async fn who_keeps_refreshing_does_not_outlive_an_invalidation(server: Server) {
+    server.superuser().await;
+    for _ in 0..10 {
+        server.clock.advance_millis(2);
+        let (victim, _) = pair(&server, "root").await;
+        let (_, stolen) = pair(&server, "root").await;
+        let stranger = server.stranger();
+        let thief = tokio::spawn(async move {
+            let mut refresh = stolen;
+            for _ in 0..50 {
+                let answer = stranger.post("/api/v1/auth/refresh", refresh.clone()).await;
+                if answer.status != StatusCode::OK {
+                    break;
+                }
+                refresh = json!({"refresh_token": answer.json()["refresh_token"]});
+            }
+            refresh
+        });
+        tokio::task::yield_now().await;
+        victim.post("/api/v1/auth/invalidate", json!({})).await.expect(StatusCode::NO_CONTENT);
+        let last = thief.await.unwrap();
+        server.stranger().post("/api/v1/auth/refresh", last).await.expect(StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// The change comes after the old password was read and before the session is written.
+async fn sign_in_with_the_old_password_does_not_outlive_its_change(server: Server) {
+    let world = server.world().await;
+    for round in 0..10 {
+        let (stranger, root) = (server.stranger(), world.root.clone());
+        let (old, new) = (format!("password {round}"), format!("password {}", round + 1));
+        root.patch("/api/v1/users/3", json!({"password": old})).await.expect(StatusCode::OK);
+        server.clock.advance_millis(2);
+        let sign_ins: Vec<_> = (0..8)
+            .map(|_| {
+                let (stranger, old) = (stranger.clone(), old.clone());
+                tokio::spawn(async move { stranger.sign_in("red-user", &old).await })
+            })
+            .collect();
+        root.patch("/api/v1/users/3", json!({"password": new})).await.expect(StatusCode::OK);
+        for sign_in in sign_ins {
+            let answer = sign_in.await.unwrap();
+            if answer.status == StatusCode::OK {
+                let refresh = json!({"refresh_token": answer.json()["refresh_token"]});
+                stranger.post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+            }
+        }
+    }
 }

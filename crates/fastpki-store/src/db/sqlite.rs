@@ -146,6 +146,7 @@ impl Readers {
 fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let opened = (|| {
         make_private(path);
+        warn_of_readers(path);
         let mut connection = Connection::open(path)?;
         connection.busy_handler(Some(wait_a_moment))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -172,6 +173,15 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 fn wait_a_moment(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     Duration::from_millis(u64::from(tries.unsigned_abs())) < BUSY_TIMEOUT
+}
+
+/// FastPKI 0.4 left its file to the umask, which lets everybody read it.
+fn warn_of_readers(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let others = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    if others {
+        tracing::warn!(file = %path.display(), "others on this machine may read the database: chmod 600 it");
+    }
 }
 
 /// A new database is its owner's alone: it may hold private keys in plaintext. SQLite gives its WAL the

@@ -69,8 +69,8 @@ impl Contents {
     pub fn identity(&self) -> Result<(PrivateKey, Certificate, Vec<Certificate>), Error> {
         let key = self.keys.first().ok_or(Error::PrivateKey { reason: "the PKCS#12 file holds none" })?;
         let key = key.private_key()?;
-        let mut others =
-            self.certificates.iter().map(OpenedCertificate::certificate).collect::<Result<Vec<_>, _>>()?;
+        // One that cannot be read is not the one that is looked for.
+        let mut others: Vec<_> = self.certificates.iter().filter_map(|it| it.certificate().ok()).collect();
         let place =
             others.iter().position(|it| it.matches_key(key.public_key())).ok_or(Error::KeyOfAnother)?;
         let certificate = others.swap_remove(place);

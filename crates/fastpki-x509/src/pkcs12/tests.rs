@@ -79,6 +79,18 @@ fn key_of_another_certificate_is_refused() {
 }
 
 #[test]
+fn certificate_that_cannot_be_read_hides_no_other() {
+    let mut contents = open(&sealed(&p256(), None, "x").unwrap(), "x").unwrap();
+    let unreadable = OpenedCertificate { der: vec![5, 0], friendly_name: None, local_key_id: None };
+    contents.certificates.insert(0, unreadable);
+    assert_eq!(contents.identity().unwrap().2.len(), 2);
+    contents.certificates.truncate(1);
+    assert_eq!(contents.identity().unwrap_err(), Error::KeyOfAnother);
+    contents.keys.clear();
+    assert!(matches!(contents.identity(), Err(Error::PrivateKey { .. })));
+}
+
+#[test]
 fn debug_output_shows_no_key() {
     let contents = open(&sealed(&p256(), Some("www"), "x").unwrap(), "x").unwrap();
     assert_eq!(format!("{:?}", contents.keys), r#"[OpenedKey { friendly_name: Some("www"), .. }]"#);
