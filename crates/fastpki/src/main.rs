@@ -2,16 +2,17 @@
 
 mod environment;
 mod keys;
+mod manual;
 mod progress;
 mod serve;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-/// A self-hosted private certificate authority.
+/// A self-hosted private certificate authority: the server, and its command-line client.
 ///
-/// Settings come from the environment and from .env in the working directory; none is needed to start.
+/// Settings of the server come from the environment and from .env in the working directory; none is needed to start.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
@@ -40,6 +41,26 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    #[command(flatten)]
+    Client(Box<fastpki_cli::Command>),
+    /// Print completions for a shell.
+    #[command(after_help = "Examples:
+  fastpki completions bash > /etc/bash_completion.d/fastpki
+  fastpki completions zsh > /usr/local/share/zsh/site-functions/_fastpki
+  fastpki completions fish > ~/.config/fish/completions/fastpki.fish")]
+    Completions {
+        /// Which shell.
+        shell: manual::Shell,
+    },
+    /// Write manual pages.
+    ///
+    /// One for each command, into a folder; without one, the page of the program itself is printed.
+    #[command(after_help = "Examples:\n  fastpki man /usr/local/share/man/man1\n  fastpki man | man -l -")]
+    Man {
+        /// The folder; it is made where it is missing.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -48,6 +69,11 @@ fn main() -> ExitCode {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
+        Command::Completions { shell } => {
+            manual::completions(shell, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => manual::man(folder, Arguments::command()).map(|()| ExitCode::SUCCESS),
+        Command::Client(command) => Ok(fastpki_cli::run(*command)),
     };
     result.unwrap_or_else(|message| {
         eprintln!("{message}");
