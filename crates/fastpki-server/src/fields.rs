@@ -14,7 +14,15 @@ pub(crate) struct Fields {
     object: Map<String, Value>,
     problems: Vec<ValidationProblem>,
     /// What was read, while it is only asked what there is to read.
-    described: Option<Vec<Field>>,
+    described: Option<Described>,
+}
+
+/// What can be read from an object, as JSON Schema has it.
+#[derive(Default)]
+pub(crate) struct Described {
+    pub(crate) fields: Vec<Field>,
+    /// Which fields go together: one of these must hold.
+    pub(crate) any_of: Vec<Value>,
 }
 
 /// A field that can be read, as JSON Schema has it.
@@ -72,9 +80,9 @@ impl Fields {
     }
 
     /// What would be read of an object.
-    pub(crate) fn described_by<T: FromFields>() -> Vec<Field> {
+    pub(crate) fn described_by<T: FromFields>() -> Described {
         let mut fields = Self::new("body", Map::new());
-        fields.described = Some(Vec::new());
+        fields.described = Some(Described::default());
         T::from_fields(&mut fields);
         fields.described.unwrap_or_default()
     }
@@ -195,7 +203,7 @@ impl Fields {
 
     /// A date and time that may be null or missing.
     pub(crate) fn optional_time(&mut self, name: &'static str) -> Option<Timestamp> {
-        self.describe(name, || json!({ "type": "string", "format": "date-time" }));
+        self.describe(name, || json!({ "type": "string", "format": "date-time", "pattern": DATE_TIME }));
         let value = self.take(name)?;
         // In a query string, an unescaped "+" of an offset arrives as a blank.
         let time =
@@ -341,14 +349,21 @@ impl Fields {
 
     /// Says more of a field that was just read than its kind does.
     pub(crate) fn refine(&mut self, keyword: &str, value: impl Into<Value>) {
-        if let Some(field) = self.described.as_mut().and_then(|described| described.last_mut()) {
+        if let Some(field) = self.described.as_mut().and_then(|described| described.fields.last_mut()) {
             field.schema[keyword] = value.into();
+        }
+    }
+
+    /// Says which fields go together, where one alone does not tell.
+    pub(crate) fn go_together(&mut self, any_of: impl FnOnce() -> Vec<Value>) {
+        if let Some(described) = &mut self.described {
+            described.any_of = any_of();
         }
     }
 
     fn describe(&mut self, name: &'static str, schema: impl FnOnce() -> Value) {
         if let Some(described) = &mut self.described {
-            described.push(Field { name, schema: schema(), required: false });
+            described.fields.push(Field { name, schema: schema(), required: false });
         }
     }
 
@@ -357,7 +372,8 @@ impl Fields {
         if kind == "missing"
             && let Some(described) = &mut self.described
         {
-            described.iter_mut().filter(|field| field.name == name).for_each(|field| field.required = true);
+            let fields = described.fields.iter_mut().filter(|field| field.name == name);
+            fields.for_each(|field| field.required = true);
         }
         self.note_at(&[Location::Field(name.into())], kind, msg);
     }
@@ -431,6 +447,8 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// How a date and time begins.
+const DATE_TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}";
 /// Values of an enumeration in a list: more than any has.
 const MAX_CHOICES: usize = 100;
 /// Alternative names of one kind in a request; a certificate has no more.

@@ -7,8 +7,9 @@ use axum::{
 use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
 use fastpki_types::{
     Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, CaImport, CaImported, CertificateImport, ChainLink,
-    KeyType, OrganizationId, RevocationImport,
+    KeyType, Named, OrganizationId, RevocationImport,
 };
+use serde_json::{Value, json};
 
 use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST, certificates::normal_serial};
 use crate::{
@@ -64,7 +65,7 @@ impl FromFields for CaCreate {
         Self {
             name: fields.text("name", Text::line(MAX_NAME)),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
-            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields).unwrap_or_else(|| fields.missing("subject_dn")),
             key_type,
             key_size,
             valid_days: fields.optional_count("valid_days", MAX_DAYS),
@@ -78,22 +79,48 @@ impl FromFields for CaCreate {
     }
 }
 
+/// A distinguished name.
+pub(super) fn subject_dn(fields: &mut Fields) -> Option<String> {
+    let name = fields.optional_text("subject_dn", Text::line(MAX_DN));
+    fields.refine("examples", json!(["CN=www.example.com,O=Example"]));
+    name
+}
+
 /// The family and the size of a key, which must go together.
 pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
     let key_type: Option<KeyType> = fields.optional_choice("key_type");
     let key_size = fields.optional_count("key_size", u32::MAX);
     fields.refine("enum", vec![256, 384, 2048, 3072, 4096, 8192]);
-    let sizes: &[u32] = match key_type.unwrap_or(KeyType::Rsa) {
-        KeyType::Rsa => &[2048, 3072, 4096, 8192],
-        KeyType::Ec => &[256, 384],
-        KeyType::Ed25519 => &[256],
-    };
+    fields.go_together(|| KeyType::ALL.iter().map(|key_type| with_its_sizes(*key_type)).collect());
+    let sizes = key_sizes(key_type.unwrap_or(KeyType::Rsa));
     if key_size.is_some_and(|size| !sizes.contains(&size)) {
         let names: Vec<String> = sizes.iter().map(u32::to_string).collect();
         let msg = format!("for {} should be {}", key_type.unwrap_or(KeyType::Rsa), names.join(", "));
         fields.note("key_size", "value_error", msg);
     }
     (key_type, key_size)
+}
+
+fn key_sizes(key_type: KeyType) -> &'static [u32] {
+    match key_type {
+        KeyType::Rsa => &[2048, 3072, 4096, 8192],
+        KeyType::Ec => &[256, 384],
+        KeyType::Ed25519 => &[256],
+    }
+}
+
+/// The schema of a family with a size it has, or none. RSA is what is taken where there is no family.
+fn with_its_sizes(key_type: KeyType) -> Value {
+    let sizes: Vec<_> = key_sizes(key_type).iter().copied().map(Some).chain([None]).collect();
+    match key_type {
+        KeyType::Rsa => {
+            json!({ "properties": { "key_type": { "enum": ["rsa", null] }, "key_size": { "enum": sizes } } })
+        }
+        _ => json!({
+            "required": ["key_type"],
+            "properties": { "key_type": { "const": key_type.name() }, "key_size": { "enum": sizes } },
+        }),
+    }
 }
 
 fn crl_base_url(fields: &mut Fields) -> Option<String> {

@@ -10,7 +10,10 @@ use fastpki_types::{
     CertificateRevoke, CertificateStatus, CertificateType, CsrSign, Timestamp,
 };
 
-use super::{GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, POST, cas::key};
+use super::{
+    GET, MAX_DAYS, MAX_NAME, MAX_TEXT, POST,
+    cas::{key, subject_dn},
+};
 use crate::{
     answers::Created,
     error::ApiError,
@@ -70,7 +73,7 @@ impl FromFields for CertificateCreate {
         let (key_type, key_size) = key(fields);
         Self {
             common_name: fields.text("common_name", Text::line(MAX_NAME)),
-            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields).unwrap_or_else(|| fields.missing("subject_dn")),
             certificate_type: fields.choice("certificate_type"),
             key_type,
             key_size,
@@ -90,7 +93,7 @@ impl FromFields for CsrSign {
             certificate_type: fields.choice("certificate_type"),
             valid_days: fields.optional_count("valid_days", MAX_DAYS),
             common_name: fields.optional_text("common_name", Text::line(MAX_NAME)),
-            subject_dn: fields.optional_text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields),
             sans: fields.sans(),
         }
     }

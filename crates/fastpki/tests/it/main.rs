@@ -1,5 +1,6 @@
 //! The program as its users run it.
 
+mod api;
 mod cli;
 mod durability;
 mod keys;
