@@ -8,13 +8,22 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-/// Goes on only after a yes, or without asking where the question is answered beforehand.
+/// Goes on only after a yes, or without asking where `--force` answers the question beforehand.
 pub(crate) fn confirm(question: &str, force: bool) -> Result<(), Error> {
-    if force {
+    answered(question, force, "--force")
+}
+
+/// Goes on only after a yes, or without asking where `--yes` answers the question beforehand.
+pub(crate) fn consent(question: &str, yes: bool) -> Result<(), Error> {
+    answered(question, yes, "--yes")
+}
+
+fn answered(question: &str, beforehand: bool, option: &str) -> Result<(), Error> {
+    if beforehand {
         return Ok(());
     }
     if !at_terminal() {
-        return Err(Error::Failed(format!("{question} There is nobody to ask: add --force")));
+        return Err(Error::Failed(format!("{question} There is nobody to ask: add {option}")));
     }
     match Confirm::new().with_prompt(question).default(false).interact() {
         Ok(true) => Ok(()),
@@ -50,6 +59,24 @@ pub(crate) fn new_password(prompt: &str) -> Result<Password, Error> {
         .interact()
         .map(Password::from)
         .map_err(unanswered)
+}
+
+/// A passphrase of a file: asked for without showing it, or the first line of standard input, or else to be given by
+/// this option.
+pub(crate) fn passphrase(prompt: &str, option: &str) -> Result<Password, Error> {
+    password(prompt).map_err(|error| match error {
+        Error::Usage(_) => {
+            Error::Failed(format!("{prompt} is missing: run this in a terminal, or add {option}"))
+        }
+        error => error,
+    })
+}
+
+/// A passphrase of somebody at a terminal, who may have none.
+pub(crate) fn passphrase_or_none(prompt: &str) -> Result<Option<Password>, Error> {
+    let asked = HiddenInput::new().with_prompt(prompt).allow_empty_password(true).interact();
+    let passphrase = Zeroizing::new(asked.map_err(unanswered)?);
+    Ok((!passphrase.is_empty()).then(|| Password::from(passphrase)))
 }
 
 fn first_line(what: &str) -> Result<Password, Error> {

@@ -1,7 +1,8 @@
 //! HTTP to the server: a call and its answer, with the caller's token.
 
-use std::{cell::RefCell, fs, time::Duration};
+use std::{cell::RefCell, fs, io::Write, time::Duration};
 
+use bytes::Bytes;
 use fastpki_types::{RefreshTokenRequest, Token};
 use reqwest::{
     Certificate, Method, StatusCode,
@@ -179,7 +180,7 @@ impl Client {
             request = request.bearer_auth(session.token());
         }
         if let Some(body) = &call.body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_vec());
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
         self.deliver(request)
     }
@@ -212,7 +213,7 @@ impl Client {
         let Some(refresh_token) = config.get(config::REFRESH_TOKEN) else { return Ok(None) };
         let body = json(&RefreshTokenRequest { refresh_token })?;
         let request = self.http.post(self.url("/auth/refresh")).timeout(REFRESH_TIMEOUT);
-        let request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_vec());
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         let response = self.deliver(request)?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Ok(None);
@@ -259,11 +260,30 @@ struct Call<'a> {
     method: Method,
     path: &'a str,
     query: Query<'a>,
-    body: Option<Zeroizing<Vec<u8>>>,
+    body: Option<Bytes>,
 }
 
-fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
-    serde_json::to_vec(body).map(Zeroizing::new).map_err(|error| Error::Failed(error.to_string()))
+/// A body, which is wiped when it was sent. It is measured first: a vector that grows leaves copies behind.
+fn json(body: &impl Serialize) -> Result<Bytes, Error> {
+    let failed = |error: serde_json::Error| Error::Failed(error.to_string());
+    let mut measure = Measure(0);
+    serde_json::to_writer(&mut measure, body).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(measure.0));
+    serde_json::to_writer(&mut *bytes, body).map_err(failed)?;
+    Ok(Bytes::from_owner(bytes))
+}
+
+struct Measure(usize);
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Follows redirects within one host alone: a token or a password is for the host it was meant for.

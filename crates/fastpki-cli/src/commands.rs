@@ -20,6 +20,7 @@ mod ca;
 mod cert;
 mod config;
 mod export;
+mod import;
 mod inspect;
 mod org;
 mod service_account;
@@ -44,6 +45,12 @@ pub enum Command {
     ServiceAccount(service_account::ServiceAccount),
     /// Write certificates and keys to files.
     Export(export::Export),
+    /// Bring along a CA that another program kept, with what it issued and revoked.
+    ///
+    /// Looks at the files first and says what would happen, then has the server say it, then asks. All of it is imported, or
+    /// nothing. What is there already is left as it is, and new revocations are added: doing it again changes nothing. For
+    /// superusers and admins.
+    Import(Box<import::Import>),
     /// Say what files are: certificates, CSRs, CRLs, keys, PKCS#12 files, and whether they fit together.
     ///
     /// Works offline. Exits with 1 if something cannot be opened or does not fit, such as a key that is of another
@@ -69,6 +76,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::User(group) => user::run(group),
         Command::ServiceAccount(group) => service_account::run(group),
         Command::Export(group) => export::run(group),
+        Command::Import(group) => import::run(*group),
         Command::Inspect(command) => inspect::run(command),
         Command::Audit(group) => audit::run(group),
         Command::Config(group) => config::run(group),

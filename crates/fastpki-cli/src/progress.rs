@@ -17,6 +17,11 @@ impl Progress {
         )
     }
 
+    /// So many things to be done.
+    pub(crate) fn counting(message: &'static str, total: usize) -> Self {
+        Self::fetching(message, u64::try_from(total).unwrap_or(u64::MAX))
+    }
+
     /// So many things to be fetched.
     pub(crate) fn fetching(message: &'static str, total: u64) -> Self {
         let style = ProgressStyle::with_template("{spinner} {msg} [{wide_bar}] {pos} of {len}");

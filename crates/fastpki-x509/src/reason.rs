@@ -60,6 +60,21 @@ impl Reason {
         }
     }
 
+    /// The reason as [`Reason::from_text`] reads it and programs write it; `None` where none is stated.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unspecified => None,
+            Self::KeyCompromise => Some("key_compromise"),
+            Self::CaCompromise => Some("ca_compromise"),
+            Self::AffiliationChanged => Some("affiliation_changed"),
+            Self::Superseded => Some("superseded"),
+            Self::CessationOfOperation => Some("cessation_of_operation"),
+            Self::CertificateHold => Some("certificate_hold"),
+            Self::PrivilegeWithdrawn => Some("privilege_withdrawn"),
+            Self::AaCompromise => Some("aa_compromise"),
+        }
+    }
+
     const ALL: [Self; 9] = [
         Self::Unspecified,
         Self::KeyCompromise,
@@ -100,6 +115,13 @@ mod tests {
         assert_eq!(Reason::from_text(Some("cACompromise")), Reason::CaCompromise);
         assert_eq!(Reason::from_text(Some("aA_compromise")), Reason::AaCompromise);
         assert_eq!(Reason::from_text(Some("cessationOfOperation")), Reason::CessationOfOperation);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_text(reason.name()), reason);
+        }
     }
 
     #[test]

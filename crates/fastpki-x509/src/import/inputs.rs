@@ -35,7 +35,8 @@ pub struct File<'a> {
 }
 
 impl File<'_> {
-    pub(super) fn certificate(&self) -> Result<Certificate, Error> {
+    /// The certificate in it.
+    pub fn certificate(&self) -> Result<Certificate, Error> {
         if self.bytes.len() > MAX_LEN {
             return Err(Error::TooLarge { what: "file with a certificate", limit: MAX_LEN });
         }
@@ -46,14 +47,16 @@ impl File<'_> {
         }
     }
 
-    pub(super) fn key(&self, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
+    /// The private key in it, opened with the passphrase where it is encrypted.
+    pub fn key(&self, passphrase: Option<&str>) -> Result<PrivateKey, Error> {
         match str::from_utf8(self.bytes) {
             Ok(text) if self.is_pem() => PrivateKey::from_any_pem(text, passphrase),
             _ => PrivateKey::from_any_der(self.bytes, passphrase),
         }
     }
 
-    pub(super) fn list(&self) -> Result<RevocationList, Error> {
+    /// The revocation list in it.
+    pub fn list(&self) -> Result<RevocationList, Error> {
         if self.is_pem() {
             RevocationList::from_pem(&String::from_utf8_lossy(self.bytes))
         } else {

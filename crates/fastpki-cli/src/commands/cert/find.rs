@@ -26,28 +26,27 @@ pub(super) fn run(context: &Context, what: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is looked for.
+/// What is looked for. A server finds a serial number faster than a fingerprint.
+#[derive(Default)]
 struct Wanted {
     serial: Option<String>,
     fingerprint: Option<String>,
-    der: Option<Vec<u8>>,
 }
 
 impl Wanted {
     fn read(what: &str) -> Result<Self, Error> {
-        let nothing = Self { serial: None, fingerprint: None, der: None };
         let path = Path::new(what);
         if path.is_file() {
             let certificate = read_certificate(path)?;
             let serial = Some(certificate.serial().to_hex());
-            return Ok(Self { serial, der: Some(certificate.der().to_vec()), ..nothing });
+            return Ok(Self { serial, fingerprint: Some(pki::fingerprint(certificate.der())) });
         }
         match hex(what) {
             Some(digits) if digits.len() == FINGERPRINT_DIGITS => {
-                Ok(Self { fingerprint: Some(digits), ..nothing })
+                Ok(Self { fingerprint: Some(digits), ..Self::default() })
             }
             Some(digits) if digits.len() <= MAX_SERIAL_DIGITS => {
-                Ok(Self { serial: Some(without_leading_zeros(&digits)), ..nothing })
+                Ok(Self { serial: Some(without_leading_zeros(&digits)), ..Self::default() })
             }
             Some(_) => Err(Error::Usage(
                 "a serial number has at most 40 hex digits, and a SHA-256 fingerprint 64".into(),
@@ -59,16 +58,11 @@ impl Wanted {
     }
 
     fn is(&self, row: &Row) -> bool {
-        let der =
-            || Certificate::from_pem(&row.certificate).ok().map(|certificate| certificate.der().to_vec());
-        self.serial
-            .as_ref()
-            .is_none_or(|serial| without_leading_zeros(&row.serial_number.to_lowercase()) == *serial)
-            && self.der.as_ref().is_none_or(|wanted| der().as_ref() == Some(wanted))
-            && self
-                .fingerprint
-                .as_ref()
-                .is_none_or(|wanted| der().is_some_and(|der| pki::fingerprint(&der) == *wanted))
+        let serial = || without_leading_zeros(&row.serial_number.to_lowercase());
+        let fingerprint =
+            || Certificate::from_pem(&row.certificate).ok().map(|it| pki::fingerprint(it.der()));
+        self.serial.as_ref().is_none_or(|wanted| serial() == *wanted)
+            && self.fingerprint.as_ref().is_none_or(|wanted| fingerprint().as_ref() == Some(wanted))
     }
 }
 

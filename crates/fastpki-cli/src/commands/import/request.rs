@@ -1,0 +1,114 @@
+//! What is sent to the server.
+
+use fastpki_types::{CaImport, CertificateImport, PrivateKeyPem, RevocationImport, Timestamp};
+use fastpki_x509::{
+    PrivateKey, Reason,
+    import::{Plan, PlannedCertificate, Problem, Severity, Status},
+};
+
+use super::Options;
+use crate::error::Error;
+
+/// Takes out what the server would refuse everything for.
+pub(super) fn leave_out_what_is_too_long(plan: &mut Plan) {
+    let Plan { certificates, problems, .. } = plan;
+    certificates.retain(|it| {
+        let fits = it.certificate.to_pem().len() <= MAX_PEM;
+        if !fits {
+            let text =
+                format!("it has more than {MAX_PEM} characters as PEM, which the server does not take");
+            problems.push(Problem { about: it.file.clone(), severity: Severity::LeftOut, text });
+        }
+        fits
+    });
+}
+
+/// The plan as requests, each of a size that the server takes: the first makes the CA, the others add to it.
+pub(super) fn requests(plan: &Plan, options: &Options) -> Result<Vec<CaImport>, Error> {
+    let authority = plan.authority.as_ref().ok_or_else(|| Error::Failed("there is no CA".into()))?;
+    let key =
+        authority.key.as_ref().ok_or_else(|| Error::Failed("there is no private key of the CA".into()))?;
+    let subject = authority.certificate.subject();
+    let name = subject.common_names().into_iter().next().unwrap_or_else(|| subject.to_string());
+    let empty = || CaImport {
+        name: options.name.clone().unwrap_or_else(|| name.chars().take(MAX_NAME).collect()),
+        description: options.description.clone(),
+        certificate: authority.certificate.to_pem(),
+        private_key: pem(key),
+        organization_id: super::organization(options),
+        allow_leaf_certs: None,
+        crl_base_url: options.crl_base_url.clone(),
+        next_crl_number: Some(plan.next_crl_number),
+        certificates: Vec::new(),
+        revocations: Vec::new(),
+        dry_run: true,
+    };
+    let mut all = vec![(empty(), 0)];
+    for certificate in plan.certificates.iter().map(certificate) {
+        let size = size(&certificate);
+        let request = with_room(&mut all, size, |it| it.certificates.len(), empty);
+        request.certificates.push(certificate);
+    }
+    for orphan in &plan.orphans {
+        let request = with_room(&mut all, REVOCATION_SIZE, |it| it.revocations.len(), empty);
+        request.revocations.push(RevocationImport {
+            serial_number: orphan.serial.to_hex(),
+            revoked_at: Timestamp::from(orphan.revoked_at),
+            reason: reason(orphan.reason),
+        });
+    }
+    Ok(all.into_iter().map(|(request, _)| request).collect())
+}
+
+/// The last request, or a new one where that is full.
+fn with_room(
+    all: &mut Vec<(CaImport, usize)>,
+    size: usize,
+    count: impl Fn(&CaImport) -> usize,
+    empty: impl Fn() -> CaImport,
+) -> &mut CaImport {
+    let full = all.last().is_none_or(|(it, filled)| filled + size > MAX_REQUEST || count(it) >= MAX_COUNT);
+    if full {
+        all.push((empty(), 0));
+    }
+    let (request, filled) = all.last_mut().expect("there is one, if only just now");
+    *filled += size;
+    request
+}
+
+fn certificate(planned: &PlannedCertificate) -> CertificateImport {
+    let (revoked_at, reason) = match planned.status {
+        Status::Revoked { at, reason: why } => (Some(Timestamp::from(at)), reason(why)),
+        Status::Valid | Status::Expired => (None, None),
+    };
+    CertificateImport {
+        certificate: planned.certificate.to_pem(),
+        private_key: planned.key.as_ref().map(pem),
+        revoked_at,
+        reason,
+    }
+}
+
+fn pem(key: &PrivateKey) -> PrivateKeyPem {
+    PrivateKeyPem::from(key.to_pkcs8_pem())
+}
+
+fn reason(reason: Reason) -> Option<String> {
+    reason.name().map(str::to_owned)
+}
+
+/// Bytes in a request: a line end of PEM takes two, and the names of fields some.
+fn size(certificate: &CertificateImport) -> usize {
+    let key = certificate.private_key.as_ref().map_or(0, |key| key.expose().len());
+    (certificate.certificate.len() + key) * 21 / 20 + 200
+}
+
+/// Bytes of a request. The server takes 64 MiB.
+const MAX_REQUEST: usize = 48 * 1024 * 1024;
+/// Certificates, or revocations, of a request, as the server takes them.
+const MAX_COUNT: usize = 50_000;
+const REVOCATION_SIZE: usize = 180;
+/// Characters of a certificate as the server takes it.
+const MAX_PEM: usize = 64 * 1024;
+/// Characters of a name as the server takes it.
+const MAX_NAME: usize = 255;
