@@ -242,11 +242,9 @@ fn bring(context: &Context, plan: &Plan, options: &Options) -> Result<(), Error>
 
 fn question(report: &CaImported, plan: &Plan, server: &str) -> String {
     let subject = plan.authority.as_ref().map(|it| it.certificate.subject().to_string()).unwrap_or_default();
-    let subject = table::harmless(&subject);
+    let (verb, subject) = (if report.created { "Import" } else { "Add to" }, table::harmless(&subject));
     let (certificates, revocations) = (report.certificates, report.revocations);
-    let what =
-        if report.created { format!("Import the CA {subject}") } else { format!("Add to the CA {subject}") };
-    format!("{what}, {certificates} certificates and {revocations} revocations at {server}?")
+    format!("{verb} the CA {subject} at {server}: {certificates} certificates and {revocations} revocations?")
 }
 
 fn is_new(report: &CaImported) -> bool {
@@ -281,7 +279,7 @@ fn show(context: &Context, answer: Option<&Answer>, report: &CaImported) -> Resu
         for field in ["id", "name", "parent_ca_id", "organization_id"] {
             fields[field] = fields["ca"][field].take();
         }
-        output::print(&table::detail(&fields, &REPORT, clock::now()))?;
+        output::print(&format!("\n{}", table::detail(&fields, &REPORT, clock::now())))?;
     }
     let ca = |id: CaId| format!("as CA {id}");
     let known = report.ca.as_ref().map(|it| ca(it.id)).unwrap_or_default();
@@ -321,7 +319,7 @@ const REPORT: [Column; 9] = [
     Column("Organization", "organization_id", Kind::Plain),
     Column("New CA", "created", Kind::Plain),
     Column("New certificates", "certificates", Kind::Plain),
-    Column("There before", "certificates_present", Kind::Plain),
+    Column("Certificates that were there", "certificates_present", Kind::Plain),
     Column("New revocations", "revocations", Kind::Plain),
-    Column("There before", "revocations_present", Kind::Plain),
+    Column("Revocations that were there", "revocations_present", Kind::Plain),
 ];

@@ -22,6 +22,7 @@ mod config;
 mod export;
 mod guide;
 mod help;
+mod importing;
 mod inspect;
 mod members;
 mod old_server;

@@ -3,18 +3,22 @@
 use fastpki_types::{CaImport, CertificateImport, PrivateKeyPem, RevocationImport, Timestamp};
 use fastpki_x509::{
     PrivateKey, Reason,
-    import::{Plan, PlannedCertificate, Problem, Severity, Status},
+    import::{OrphanRevocation, Plan, PlannedCertificate, Problem, Severity, Status},
 };
 
 use super::Options;
 use crate::error::Error;
 
-/// Takes out what the server would refuse everything for.
+/// Takes out what the server would refuse everything for; of what was revoked, the revocation stays.
 pub(super) fn leave_out_what_is_too_long(plan: &mut Plan) {
-    let Plan { certificates, problems, .. } = plan;
+    let Plan { certificates, orphans, problems, .. } = plan;
     certificates.retain(|it| {
         let fits = it.certificate.to_pem().len() <= MAX_PEM;
         if !fits {
+            if let Status::Revoked { at, reason } = it.status {
+                let (serial, expires) = (*it.certificate.serial(), Some(it.certificate.validity().not_after));
+                orphans.push(OrphanRevocation { serial, revoked_at: at, reason, expires });
+            }
             let text =
                 format!("it has more than {MAX_PEM} characters as PEM, which the server does not take");
             problems.push(Problem { about: it.file.clone(), severity: Severity::LeftOut, text });
@@ -112,3 +116,50 @@ const REVOCATION_SIZE: usize = 180;
 const MAX_PEM: usize = 64 * 1024;
 /// Characters of a name as the server takes it.
 const MAX_NAME: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> CaImport {
+        CaImport {
+            name: String::new(),
+            description: None,
+            certificate: String::new(),
+            private_key: String::new().into(),
+            organization_id: None,
+            allow_leaf_certs: None,
+            crl_base_url: None,
+            next_crl_number: None,
+            certificates: Vec::new(),
+            revocations: Vec::new(),
+            dry_run: true,
+        }
+    }
+
+    fn pem(lines: usize) -> CertificateImport {
+        let certificate = format!("{}\n", "A".repeat(64)).repeat(lines);
+        let private_key = Some(certificate.clone().into());
+        CertificateImport { certificate, private_key, revoked_at: None, reason: None }
+    }
+
+    #[test]
+    fn what_a_request_has_no_room_for_goes_into_the_next() {
+        let mut all = vec![(empty(), 0)];
+        for _ in 0..3 {
+            with_room(&mut all, MAX_REQUEST / 2, |_| 0, empty);
+        }
+        assert_eq!(all.iter().map(|(_, filled)| *filled).collect::<Vec<_>>(), [MAX_REQUEST, MAX_REQUEST / 2]);
+        with_room(&mut all, 1, |_| MAX_COUNT, empty);
+        assert_eq!(all.len(), 3);
+    }
+
+    #[test]
+    fn certificate_takes_no_more_room_than_was_counted() {
+        for lines in [0, 1, 30, 1000] {
+            let certificate = pem(lines);
+            let takes = serde_json::to_vec(&certificate).unwrap().len();
+            assert!(takes <= size(&certificate), "{takes} with {lines} lines");
+        }
+    }
+}

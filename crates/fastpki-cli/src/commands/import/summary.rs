@@ -135,8 +135,14 @@ impl Summary<'_> {
             }
             _ => {}
         }
-        let root = self.plan.authority.as_ref().is_none_or(|it| it.is_root);
-        if !root && self.parent.is_none() {
+        let Some(authority) = self.plan.authority.as_ref().filter(|it| !it.is_root) else { return notes };
+        let (subject, issuer) = (authority.certificate.subject(), authority.certificate.issuer());
+        if subject == issuer {
+            say(
+                &contents.cert.name,
+                "its signature by itself cannot be verified, so that it does not count as a root; it can issue all the same",
+            );
+        } else if self.parent.is_none() {
             say(
                 &contents.cert.name,
                 "the CA that issued it is not on the server, or you may not see it: import that first, or this one will stand \

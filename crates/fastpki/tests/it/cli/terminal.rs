@@ -7,7 +7,12 @@ use super::{PASSWORD, Person, serve};
 use crate::program::{PROGRAM, python};
 
 /// What a terminal of so many columns shows while somebody types these lines, and the exit status.
-fn at_terminal(person: &Person, columns: u16, arguments: &[&str], typed: &[&str]) -> (String, i64) {
+pub(super) fn at_terminal(
+    person: &Person,
+    columns: u16,
+    arguments: &[&str],
+    typed: &[&str],
+) -> (String, i64) {
     let home = person.folder();
     let order = json!({"program": PROGRAM, "arguments": arguments, "columns": columns, "typed": typed,
         "home": home, "server": person.server});
