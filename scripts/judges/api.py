@@ -29,13 +29,13 @@ HERE = Path(__file__).resolve().parent
 # As in schemathesis.toml, of a server that lives for minutes.
 PASSWORD = "correct horse battery"
 # Requests of each phase, below which a run says nothing.
-LEAST = {"coverage": 2000, "fuzzing": 700, "stateful": 200}
-# The same for those who are not superusers, with half as many examples.
-LEAST_BESIDE, EXAMPLES_BESIDE = {"fuzzing": 400, "stateful": 100}, 10
+LEAST = {"coverage": 1000, "fuzzing": 200, "stateful": 60}
+# The same for those who are not superusers.
+LEAST_BESIDE = {"fuzzing": 150, "stateful": 30}
 # Times that the stateful phase is begun at the most.
 MOST_CHAINS = 10
 # Operations that must have been done; a service account may do less than half of them.
-LEAST_DONE = {"service-account": 22, "admin": 45, "superuser": 54}
+LEAST_DONE = {"service-account": 15, "admin": 35, "superuser": 45}
 # In the order of what they can destroy.
 PRINCIPALS = ("service-account", "admin", "superuser")
 
@@ -89,9 +89,8 @@ def run(arguments, who, world, tally, phases, seed):
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml", "run"]
     command += [f"{world.api}/openapi.json", "--url", arguments.base_url, "--phases", phases]
     command += ["--seed", str(seed), "--report", "ndjson", "--report-ndjson-path", report]
-    examples = arguments.examples or (None if who == "superuser" else EXAMPLES_BESIDE)
-    if examples and phases != "stateful":
-        command += ["--max-examples", str(examples)]
+    if arguments.examples and phases != "stateful":
+        command += ["--max-examples", str(arguments.examples)]
     environment = {
         **os.environ,
         "PYTHONPATH": str(HERE),
