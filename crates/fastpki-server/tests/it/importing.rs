@@ -35,6 +35,8 @@ async fn foreign(server: &Server, name: &str) -> Value {
     certificates[2]["private_key"] = Value::Null;
     other.stop().await;
     elsewhere.remove().await;
+    // Time has not stood still meanwhile.
+    server.clock.advance(60);
     json!({
         "name": name, "certificate": ca["certificate"], "private_key": ca["private_key"], "next_crl_number": 42,
         "certificates": certificates,
