@@ -81,6 +81,7 @@ impl Engine {
 
 /// What is to be recorded; refused where anything is wrong.
 fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
+    check_dates(import, now)?;
     let names: Vec<String> = (0..import.certificates.len()).map(|at| format!("certificates[{at}]")).collect();
     let certificates: Vec<File<'_>> = (names.iter().zip(&import.certificates))
         .map(|(name, certificate)| File { name, bytes: certificate.certificate.as_bytes() })
@@ -105,6 +106,22 @@ fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
     let texts: Vec<String> =
         problems.take(MAX_PROBLEMS).map(|it| format!("{}: {}", it.about, it.text)).collect();
     if texts.is_empty() { Ok(plan) } else { Err(Error::Invalid(texts.join("; "))) }
+}
+
+/// A CRL cannot say that something was revoked before 1970, and nobody should read that it will be.
+fn check_dates(import: &CaImport, now: Timestamp) -> Result<(), Error> {
+    let of_certificates = import.certificates.iter().map(|certificate| certificate.revoked_at);
+    let of_revocations = import.revocations.iter().map(|revocation| Some(revocation.revoked_at));
+    let latest = now.plus_seconds(CLOCK_SKEW_SECONDS);
+    for (list, place, at) in (of_certificates.enumerate().map(|(place, at)| ("certificates", place, at)))
+        .chain(of_revocations.enumerate().map(|(place, at)| ("revocations", place, at)))
+    {
+        if at.is_some_and(|at| at < Timestamp::epoch() || at > latest) {
+            let text = format!("{list}[{place}]: revoked_at must be between 1970 and now");
+            return Err(Error::Invalid(text));
+        }
+    }
+    Ok(())
 }
 
 /// Everything that rows are made from.
@@ -213,6 +230,8 @@ fn position(name: &str) -> usize {
     name.trim_start_matches("certificates[").trim_end_matches(']').parse().unwrap_or(usize::MAX)
 }
 
+/// Seconds that the clock of the other program may have been ahead.
+const CLOCK_SKEW_SECONDS: i64 = 3600;
 /// CAs that are looked at at once.
 const PAGE: i64 = 200;
 /// Problems that one answer tells.

@@ -1,7 +1,7 @@
 //! Service accounts, their tokens and policies.
 
 use aws_lc_rs::{constant_time, hmac};
-use fastpki_store::{NewToken, ServiceAccountChange, TokenRow};
+use fastpki_store::{NewAudit, NewToken, ServiceAccountChange, TokenRow};
 use fastpki_types::{
     AuditAction, IssuancePolicy, IssuanceRules, NewServiceAccountToken, OrganizationId, ServiceAccount,
     ServiceAccountCreate, ServiceAccountId, ServiceAccountSecret, ServiceAccountToken,
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Caller, CreateServiceAccount, Engine, Error, ManageServiceAccount, Permit, PrincipalId,
-    accounts::named_flags, sessions::hex,
+    accounts::named_flags, permissions::Actor, sessions::hex,
 };
 
 /// What tokens of service accounts are digested under, and which were used lately.
@@ -95,8 +95,7 @@ impl Engine {
         let changed: Vec<String> = renamed.into_iter().chain(described).chain(named_flags(flags)).collect();
         let detail = format!("{verb} service account '{}': {}", account.name, changed.join(", "));
         let detail = detail.trim_end_matches(": ").to_owned();
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(now, AuditAction::ServiceAccountUpdate, owner, KIND, detail);
+        let audit = audit_of(actor, now, AuditAction::ServiceAccountUpdate, &account, detail);
         let change = ServiceAccountChange { name, description, disabled, flags };
         Ok(self.store.update_service_account(account.id, change, now, audit).await?)
     }
@@ -108,8 +107,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let Permit { resource: account, actor, .. } = permit;
         let detail = format!("Deleted service account '{}'", account.name);
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(self.now(), AuditAction::ServiceAccountDelete, owner, KIND, detail);
+        let audit = audit_of(actor, self.now(), AuditAction::ServiceAccountDelete, &account, detail);
         Ok(self.store.delete_service_account(account.id, audit).await?)
     }
 
@@ -131,8 +129,7 @@ impl Engine {
             Some(name) => format!("Made the token '{name}' for service account '{}'", account.name),
             None => format!("Made a token for service account '{}'", account.name),
         };
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(now, AuditAction::ServiceAccountTokenCreate, owner, KIND, detail);
+        let audit = audit_of(actor, now, AuditAction::ServiceAccountTokenCreate, &account, detail);
         let token = Zeroizing::new(format!("{PREFIX}{}.{}", *public_id, *secret));
         let stored =
             NewToken { public_id: (*public_id).clone(), digest, name: new.name, expires_at: new.expires_at };
@@ -158,8 +155,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let Permit { resource: account, actor, .. } = permit;
         let detail = format!("Revoked token {token} of service account '{}'", account.name);
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(self.now(), AuditAction::ServiceAccountTokenRevoke, owner, KIND, detail);
+        let audit = audit_of(actor, self.now(), AuditAction::ServiceAccountTokenRevoke, &account, detail);
         if self.store.revoke_service_account_token(account.id, token, audit).await? {
             Ok(())
         } else {
@@ -176,8 +172,7 @@ impl Engine {
         let Permit { resource: account, actor, .. } = permit;
         let now = self.now();
         let detail = format!("Set the policy of service account '{}': {}", account.name, in_words(&rules)?);
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(now, AuditAction::ServiceAccountUpdate, owner, KIND, detail);
+        let audit = audit_of(actor, now, AuditAction::ServiceAccountUpdate, &account, detail);
         Ok(self.store.set_policy(account.id, rules, now, audit).await?)
     }
 
@@ -194,8 +189,7 @@ impl Engine {
     ) -> Result<(), Error> {
         let Permit { resource: account, actor, .. } = permit;
         let detail = format!("Removed the policy of service account '{}'", account.name);
-        let owner = Some(account.organization_id);
-        let audit = actor.audit(self.now(), AuditAction::ServiceAccountUpdate, owner, KIND, detail);
+        let audit = audit_of(actor, self.now(), AuditAction::ServiceAccountUpdate, &account, detail);
         Ok(self.store.clear_policy(account.id, audit).await?)
     }
 
@@ -246,6 +240,17 @@ impl Engine {
         self.entropy.fill(&mut *random);
         Zeroizing::new(base64_simd::URL_SAFE_NO_PAD.encode_to_string(random.as_slice()))
     }
+}
+
+/// An entry about a service account, in the log of its organization.
+fn audit_of(
+    actor: Actor,
+    now: Timestamp,
+    action: AuditAction,
+    account: &ServiceAccount,
+    detail: String,
+) -> NewAudit {
+    actor.audit(now, action, Some(account.organization_id), KIND, detail)
 }
 
 /// A policy as the audit log has it: whole, unless it is very long.

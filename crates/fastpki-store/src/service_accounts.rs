@@ -1,8 +1,8 @@
 //! Service accounts and their tokens.
 
 use fastpki_types::{
-    Flags, FlagsUpdate, OrganizationId, ServiceAccount, ServiceAccountCreate, ServiceAccountId,
-    ServiceAccountToken, ServiceAccountTokenId, Timestamp, UserId,
+    FlagsUpdate, OrganizationId, ServiceAccount, ServiceAccountCreate, ServiceAccountId, ServiceAccountToken,
+    ServiceAccountTokenId, Timestamp, UserId,
 };
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     audit::{self, NewAudit},
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    users::flags,
 };
 
 /// What of a service account is to be changed: what is not given stays.
@@ -363,13 +364,7 @@ fn account(row: &mut Row) -> Result<ServiceAccount, StoreError> {
         created_at: row.next()?,
         updated_at: row.next()?,
         disabled_at: row.next()?,
-        flags: Flags {
-            can_create_ca: row.next()?,
-            can_create_cert: row.next()?,
-            can_revoke_cert: row.next()?,
-            can_export_private_key: row.next()?,
-            can_delete_ca: row.next()?,
-        },
+        flags: flags(row)?,
     })
 }
 

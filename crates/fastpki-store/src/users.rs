@@ -328,6 +328,17 @@ pub(crate) async fn kill_tokens(tx: &mut Tx, user: UserId, now: Timestamp) -> Re
     tx.execute(sql, &[user.into(), true.into()]).await.map(drop)
 }
 
+/// The flags of a user or a service account, in the order of the columns.
+pub(crate) fn flags(row: &mut Row) -> Result<Flags, StoreError> {
+    Ok(Flags {
+        can_create_ca: row.next()?,
+        can_create_cert: row.next()?,
+        can_revoke_cert: row.next()?,
+        can_export_private_key: row.next()?,
+        can_delete_ca: row.next()?,
+    })
+}
+
 fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
     Ok(UserRow {
         user: User {
@@ -336,13 +347,7 @@ fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
             role: row.named()?,
             is_active: row.next()?,
             organization_id: row.next()?,
-            flags: Flags {
-                can_create_ca: row.next()?,
-                can_create_cert: row.next()?,
-                can_revoke_cert: row.next()?,
-                can_export_private_key: row.next()?,
-                can_delete_ca: row.next()?,
-            },
+            flags: flags(row)?,
             id: row.next()?,
             created_at: row.next()?,
             updated_at: row.next()?,

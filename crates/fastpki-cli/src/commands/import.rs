@@ -168,8 +168,9 @@ fn look(context: &Context, places: Places, options: &Options) -> Result<Plan, Er
     let mut contents = Contents::read(places, !options.no_keys)?;
     let given = options.passphrase_file.as_deref().map(pki::first_line).transpose()?;
     Passphrases::new(given).open(&mut contents)?;
-    let mut plan = contents.inputs(clock::now(), plan);
-    request::leave_out_what_is_too_long(&mut plan);
+    let now = clock::now();
+    let mut plan = contents.inputs(now, plan);
+    request::make_acceptable(&mut plan, now);
     let parent = match &plan.authority {
         Some(authority) if !authority.is_root => parent(context, &authority.certificate)?,
         _ => None,

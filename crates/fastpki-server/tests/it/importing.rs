@@ -35,6 +35,8 @@ async fn foreign(server: &Server, name: &str) -> Value {
     certificates[2]["private_key"] = Value::Null;
     other.stop().await;
     elsewhere.remove().await;
+    // Time has not stood still meanwhile.
+    server.clock.advance(60);
     json!({
         "name": name, "certificate": ca["certificate"], "private_key": ca["private_key"], "next_crl_number": 42,
         "certificates": certificates,
@@ -217,6 +219,14 @@ async fn wrong_keys_and_foreign_certificates_are_refused_whole(server: Server) {
         "revocations[0]",
     )
     .await;
+    for date in ["1969-12-31T23:59:59Z", "-000044-03-15T12:00:00Z", "9999-12-30T00:00:00Z"] {
+        refused(
+            "revocations",
+            json!([{"serial_number": "1", "revoked_at": date}]),
+            "revocations[0]: revoked_at",
+        )
+        .await;
+    }
     assert_eq!(server.database.peek("SELECT count(*) FROM certificate_authorities").await, ["0"]);
 }
 

@@ -8,22 +8,24 @@ use crate::program::{PostgresDatabase, SECRET_KEY, Server, text};
 
 #[test]
 fn api_is_as_described_on_sqlite() {
-    judge(&[]);
+    judge(&[], &[]);
 }
 
 #[test]
 fn api_is_as_described_on_postgresql() {
     let database = PostgresDatabase::create();
-    judge(&[("DATABASE_URL", &database.url), ("SECRET_KEY", SECRET_KEY)]);
+    // Who may what is the same on both databases: here, only who may everything.
+    judge(&[("DATABASE_URL", &database.url), ("SECRET_KEY", SECRET_KEY)], &["--as", "superuser"]);
 }
 
 /// Runs the judge against a server with these settings and those that it asks for.
-fn judge(settings: &[(&str, &str)]) {
+fn judge(settings: &[(&str, &str)], arguments: &[&str]) {
     let settings = [settings, FOR_THE_JUDGE].concat();
     let server = Server::start(&settings);
     let output = Command::new(required("FASTPKI_TEST_PYTHON"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(JUDGE))
         .args([server.base_url.as_str().as_ref(), server.folder.path().join("judged").as_os_str()])
+        .args(arguments)
         .output()
         .expect("the judge starts");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));

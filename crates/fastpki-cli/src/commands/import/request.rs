@@ -6,11 +6,33 @@ use fastpki_x509::{
     import::{OrphanRevocation, Plan, PlannedCertificate, Problem, Severity, Status},
 };
 
+use jiff::Timestamp as Instant;
+
 use super::Options;
 use crate::error::Error;
 
-/// Takes out what the server would refuse everything for; of what was revoked, the revocation stays.
-pub(super) fn leave_out_what_is_too_long(plan: &mut Plan) {
+/// Mends what the server would refuse everything for, and says so.
+pub(super) fn make_acceptable(plan: &mut Plan, now: Instant) {
+    leave_out_what_is_too_long(plan);
+    let Plan { certificates, orphans, problems, .. } = plan;
+    let revoked = certificates.iter_mut().filter_map(|it| match &mut it.status {
+        Status::Revoked { at, .. } => Some((it.file.clone(), at)),
+        Status::Valid | Status::Expired => None,
+    });
+    let orphaned =
+        orphans.iter_mut().map(|it| (format!("serial number {}", it.serial.to_hex()), &mut it.revoked_at));
+    for (about, at) in revoked.chain(orphaned) {
+        let possible = (*at).clamp(Instant::UNIX_EPOCH, now);
+        if possible != *at {
+            let text = format!("it was revoked at {at}, which cannot be: it counts as revoked at {possible}");
+            problems.push(Problem { about, severity: Severity::Note, text });
+            *at = possible;
+        }
+    }
+}
+
+/// Of what was revoked, the revocation stays.
+fn leave_out_what_is_too_long(plan: &mut Plan) {
     let Plan { certificates, orphans, problems, .. } = plan;
     certificates.retain(|it| {
         let fits = it.certificate.to_pem().len() <= MAX_PEM;

@@ -340,6 +340,21 @@ fn what_does_not_belong_is_named_and_not_sent() {
 }
 
 #[test]
+fn revocation_of_tomorrow_counts_as_one_of_now() {
+    sqlite(async |database| {
+        let (_server, root) = serve(database);
+        sh(root.folder(), OPENSSL_CA);
+        sh(
+            root.folder(),
+            r"printf 'R\t400101000000Z\t390101000000Z\tAB\tunknown\t/CN=x\n' >> demoCA/index.txt",
+        );
+        let told = root.run(&["import", "openssl-ca", ".", "--yes"]).succeeded();
+        assert!(told.stdout.contains("serial number ab: it was revoked at 2039-01-01T00:00:00Z"), "{told:?}");
+        assert!(crl(&root, "openssl-root-1").await.contains("Serial Number: AB"));
+    });
+}
+
+#[test]
 fn folders_that_are_none_are_told_from_others() {
     let person = Person::new("http://127.0.0.1:9");
     std::fs::create_dir(person.folder().join("empty")).unwrap();
