@@ -16,6 +16,7 @@ mod glob;
 mod issuance;
 mod keyring;
 mod lanes;
+mod operator;
 mod organizations;
 mod permissions;
 mod policy;
@@ -36,15 +37,18 @@ pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
 pub use fastpki_store::{
     AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey,
-    Fingerprint, KeyTable, Progress, Stage, Survey, TlsMode, UnreadableKeys, Visible,
+    Fingerprint, KeyTable, Migration, Progress, Schema, SchemaKind, Stage, Survey, TlsMode, UnreadableKeys,
+    Visible,
 };
 pub use issuance::Issued;
+pub use operator::{Operator, schema};
 pub use permissions::{
     Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,
     DeleteOrganization, DeleteUser, ExportKey, Home, Issue, ManageServiceAccount, MoveCa, NewOrganization,
     Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
 };
 pub use policy::parse_network;
+pub use sessions::PASSWORD_COST;
 pub(crate) use slug::{Slug, slug};
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod extract;
 mod fields;
 mod listing;
 mod openapi;
+mod operator;
 mod proxy;
 mod public;
 mod rate_limit;
@@ -22,6 +23,7 @@ pub mod settings;
 mod start;
 mod state;
 
+pub use operator::{new_password, new_user};
 pub use router::{openapi, router};
 pub use serve::{Running, serve};
 pub use start::{StartError, database_config, encryption_keys, engine_config};

@@ -9,8 +9,8 @@ use std::{
 };
 
 use fastpki_engine::{
-    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, Progress, SystemClock,
-    SystemEntropy, new_secret_key,
+    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, PASSWORD_COST, Progress,
+    SystemClock, SystemEntropy, new_secret_key,
 };
 use zeroize::Zeroizing;
 
@@ -126,5 +126,3 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As many characters as `SECRET_KEY` must have.
 const MIN_SECRET: usize = 32;
-/// bcrypt's cost of a new password: a third of a second.
-const PASSWORD_COST: u32 = 12;

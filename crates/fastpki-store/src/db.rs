@@ -37,6 +37,16 @@ impl Db {
         }
     }
 
+    /// Opens a database that is there, to read it; every write fails.
+    pub(crate) async fn look(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        match config {
+            DatabaseConfig::Sqlite { path } => sqlite::Sqlite::look(path).map(Self::Sqlite),
+            DatabaseConfig::Postgres { url, tls, root_cert } => {
+                postgres::Postgres::look(url, *tls, root_cert.as_deref()).await.map(Self::Postgres)
+            }
+        }
+    }
+
     /// Reads a few rows by their keys. Each statement sees the database as it is then.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where

@@ -1,7 +1,10 @@
 //! One program: a private certificate authority's server and its tools.
 
+mod admin;
+mod db;
 mod environment;
 mod keys;
+mod output;
 mod progress;
 mod serve;
 
@@ -40,6 +43,17 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// The schema of the database.
+    ///
+    /// With the server's settings: run these in its working directory or with its environment.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Users, by those who run the server, on its host: the first superuser, and one who is locked out.
+    ///
+    /// These work on the database itself, whether a server runs or not, with the server's settings: run them in its
+    /// working directory or with its environment.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +62,8 @@ fn main() -> ExitCode {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
+        Command::Db(command) => db::run(command),
+        Command::Admin(command) => admin::run(command),
     };
     result.unwrap_or_else(|message| {
         eprintln!("{message}");

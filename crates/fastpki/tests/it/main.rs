@@ -3,5 +3,6 @@
 mod durability;
 mod keys;
 mod keys_durability;
+mod operator;
 mod program;
 mod whole_job;
