@@ -7,7 +7,9 @@ mod accounts;
 mod at_rest;
 mod audit;
 mod authorities;
+mod backup;
 mod caller;
+mod checkup;
 mod clock;
 mod crl;
 mod engine;
@@ -28,7 +30,9 @@ mod subject;
 
 pub use at_rest::{KeysAtRest, Stored, Traces};
 pub use authorities::AuthorityPage;
+pub use backup::{Backup, backup, restore};
 pub use caller::{Caller, PrincipalId};
+pub use checkup::{Finding, Level, check_database, check_private_file, check_space};
 pub use clock::{
     Clock, Entropy, ManualClock, SystemClock, SystemEntropy, new_encryption_key, new_secret_key,
 };

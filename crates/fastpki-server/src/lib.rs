@@ -5,6 +5,7 @@
 
 mod answers;
 mod api;
+mod checkup;
 mod docs;
 mod error;
 mod extract;
@@ -23,8 +24,9 @@ pub mod settings;
 mod start;
 mod state;
 
+pub use checkup::{check_problems, check_settings};
 pub use operator::{new_password, new_user};
 pub use router::{openapi, router};
 pub use serve::{Running, serve};
-pub use start::{StartError, database_config, encryption_keys, engine_config};
+pub use start::{StartError, database_config, encryption_keys, engine_config, secret_key_file};
 pub use state::{AppState, WebSettings};

@@ -13,6 +13,7 @@ mod value;
 use std::{future::Future, pin::Pin};
 
 pub(crate) use postgres::Lock;
+pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
 use crate::{config::DatabaseConfig, error::StoreError};

@@ -6,6 +6,7 @@
 mod at_rest;
 mod audit;
 mod authorities;
+mod backup;
 mod certificates;
 mod config;
 mod crls;
@@ -28,6 +29,7 @@ pub use at_rest::{
 };
 pub use audit::{AuditFilter, NewAudit};
 pub use authorities::{AuthorityRow, Moved, NewAuthority};
+pub use backup::{check_dump, dump, load};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};

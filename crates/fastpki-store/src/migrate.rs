@@ -31,7 +31,7 @@ const MIGRATIONS: [Script; 4] = [
 ];
 
 /// The last migration.
-const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+pub(crate) const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 /// The migration that makes what FastPKI 0.4.0 made; an adopted database has it already.
 const BASELINE: i32 = 1;

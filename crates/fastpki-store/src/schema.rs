@@ -1,5 +1,7 @@
 //! What a database has of this program's schema.
 
+use fastpki_types::Timestamp;
+
 use crate::{Store, error::StoreError, migrate};
 
 /// What a database has of this program's schema, and what is pending.
@@ -39,6 +41,25 @@ impl Store {
     /// What the database has of this program's schema. Any other than ours and FastPKI 0.4's is refused.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
         self.db.scan(|tx| Box::pin(async move { migrate::schema(tx).await })).await
+    }
+}
+
+impl Store {
+    /// The time by the database server's clock; `None` on SQLite, which has none of its own.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.db.is_sqlite() {
+            return Ok(None);
+        }
+        let sql = "/* clock */ SELECT clock_timestamp()";
+        let row = self.db.read(|tx| Box::pin(async move { tx.row(sql, &[]).await })).await?;
+        row.ok_or(StoreError::Gone)?.next().map(Some)
+    }
+
+    /// When the newest entry of the audit log was written.
+    pub async fn newest_audit(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "/* newest_audit */ SELECT created_at FROM audit_logs ORDER BY created_at DESC LIMIT 1";
+        let row = self.db.read(|tx| Box::pin(async move { tx.row(sql, &[]).await })).await?;
+        row.map(|mut row| row.next()).transpose()
     }
 }
 

@@ -1,7 +1,9 @@
 //! One program: a private certificate authority's server and its tools.
 
 mod admin;
+mod backup;
 mod db;
+mod doctor;
 mod environment;
 mod keys;
 mod output;
@@ -43,6 +45,32 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Look at everything that the server needs, and say what to do where something is not well.
+    ///
+    /// Settings, files and who may read them, the database and its schema, private keys, the clock, CAs that end,
+    /// CRLs that are over, disk space. Changes nothing, whether a server runs or not. Exits with 1 where there is an
+    /// error, and with --strict where there is a warning.
+    #[command(after_help = "Examples:
+  fastpki doctor
+  fastpki doctor --strict --output json | jq -r '.findings[] | select(.level != \"ok\") | .text'")]
+    Doctor(doctor::Doctor),
+    /// Write the whole database into a file, while the server runs.
+    ///
+    /// As it is at one instant, checked, and readable by its owner alone. Nothing is overwritten. With SQLite, FILE is
+    /// an SQLite database, and FILE.secret-key beside it the secret key if the server made one: keep both. With
+    /// PostgreSQL, pg_dump is run, and FILE is a dump in its custom format. Encryption keys are in neither.
+    #[command(after_help = "Examples:
+  fastpki backup /var/backups/fastpki-$(date +%F).db
+  fastpki backup /var/backups/fastpki-$(date +%F).dump     # with PostgreSQL")]
+    Backup(backup::BackupArguments),
+    /// Make the database from a backup.
+    ///
+    /// Where there is none: no SQLite file, or a PostgreSQL database without tables. The backup must be whole and of
+    /// the same kind of database; it is read whole before anything is written. Stop the server first, and read in
+    /// docs/operations.md what to do about certificates that were issued or revoked since.
+    #[command(after_help = "Example:
+  fastpki restore /var/backups/fastpki-2030-01-31.db && fastpki keys verify && fastpki doctor")]
+    Restore(backup::BackupArguments),
     /// The schema of the database.
     ///
     /// With the server's settings: run these in its working directory or with its environment.
@@ -62,6 +90,9 @@ fn main() -> ExitCode {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
+        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Db(command) => db::run(command),
         Command::Admin(command) => admin::run(command),
     };

@@ -219,6 +219,11 @@ fn open_reader(path: &Path, unopened: bool) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a file that is there, to read it; nothing in its folder changes.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    open_reader(path, is_unopened(path)).map_err(|error| cannot_be_opened(path, &error))
+}
+
 /// Whether a database in WAL mode has no WAL: then no program has it open. One that only reads would make a WAL,
 /// and not remove it.
 fn is_unopened(path: &Path) -> bool {
