@@ -6,7 +6,7 @@ use fastpki_x509::{Name, PrivateKey, Profile, Request, Validity, check_chain, in
 
 use crate::{
     AuthorityRow, Caller, CertificateFilter, CertificateRow, CreateCa, DeleteCa, Engine, Error, ExportKey,
-    Home, MoveCa, Permit, Slug, engine::aged, issuance::urls, slug, subject::key_type,
+    Home, MoveCa, Permit, Slug, engine::aged, issuance::urls, sessions::sha256_hex, slug, subject::key_type,
 };
 
 /// Which of the CAs that a caller sees: those after an id, some passed over.
@@ -191,6 +191,35 @@ impl Engine {
         Ok(rows.into_iter().map(|row| aged(row, now)).collect())
     }
 
+    /// The certificate of a list with this SHA-256 in lower-case hex. Nothing indexes fingerprints: the list is read
+    /// through, a page at a time.
+    pub async fn certificate_by_fingerprint(
+        &self,
+        filter: CertificateFilter,
+        fingerprint: &str,
+    ) -> Result<Option<CertificateId>, Error> {
+        let mut after = CertificateId(0);
+        loop {
+            let rows = self.store.certificates(filter.clone(), after, 0, FINGERPRINT_PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(None) };
+            after = last.certificate.id;
+            let wanted = fingerprint.to_owned();
+            let found = self
+                .lanes
+                .sign(move || {
+                    let fits = |pem: &str| {
+                        fastpki_x509::Certificate::from_pem(pem)
+                            .is_ok_and(|certificate| sha256_hex(certificate.der()) == wanted)
+                    };
+                    rows.iter().find(|row| fits(&row.certificate.certificate)).map(|row| row.certificate.id)
+                })
+                .await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// How many certificates there are in a list.
     pub async fn count_certificates(&self, filter: CertificateFilter) -> Result<i64, Error> {
         Ok(self.store.count_certificates(filter).await?)
@@ -268,3 +297,6 @@ impl Engine {
         Ok(())
     }
 }
+
+/// Certificates whose fingerprints are taken at once.
+const FINGERPRINT_PAGE: i64 = 500;

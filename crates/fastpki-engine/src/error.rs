@@ -60,6 +60,13 @@ impl From<StoreError> for Error {
             StoreError::NotEmpty(what) => {
                 Self::Invalid(format!("the organization still has {what}: delete or move those first"))
             }
+            StoreError::SerialTaken(serial) => Self::Conflict(format!(
+                "the CA has issued another certificate with the serial number {serial}, so this one cannot be imported"
+            )),
+            StoreError::NotTheirs => Self::Conflict(
+                "this CA is here already, in another organization: a superuser can move it (PATCH /cas/{id})"
+                    .into(),
+            ),
             StoreError::LastSuperuser => {
                 Self::Forbidden("this is the last active superuser: make another one first".into())
             }
@@ -68,6 +75,7 @@ impl From<StoreError> for Error {
             | StoreError::Unusable(_)
             | StoreError::Unreadable(_)
             | StoreError::UnreadableKeys(_)
+            | StoreError::DryRun(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
             StoreError::AlreadyRevoked => Self::Conflict("this certificate is already revoked".into()),

@@ -15,6 +15,7 @@ mod crl;
 mod engine;
 mod error;
 mod glob;
+mod imports;
 mod issuance;
 mod keyring;
 mod lanes;
@@ -48,8 +49,8 @@ pub use issuance::Issued;
 pub use operator::{Operator, schema};
 pub use permissions::{
     Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,
-    DeleteOrganization, DeleteUser, ExportKey, Home, Issue, ManageServiceAccount, MoveCa, NewOrganization,
-    Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
+    DeleteOrganization, DeleteUser, ExportKey, Home, ImportCa, Issue, ManageServiceAccount, MoveCa,
+    NewOrganization, Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
 };
 pub use policy::parse_network;
 pub use sessions::PASSWORD_COST;

@@ -11,7 +11,7 @@ use fastpki_types::{
 };
 
 pub use principals::{
-    AddMember, CreateServiceAccount, DeleteOrganization, DeleteUser, ManageServiceAccount, MoveCa,
+    AddMember, CreateServiceAccount, DeleteOrganization, DeleteUser, ImportCa, ManageServiceAccount, MoveCa,
     RemoveMember, UpdateOrganization, UpdateUser,
 };
 

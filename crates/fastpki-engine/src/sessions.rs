@@ -284,8 +284,9 @@ fn password_fits(password: &Password, hash: &str) -> bool {
     bcrypt::verify(&bytes[..bytes.len().min(BCRYPT_BYTES)], hash).unwrap_or(false)
 }
 
-fn sha256_hex(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+/// The SHA-256 of bytes as lower-case hex.
+pub(crate) fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
+    hex(digest::digest(&digest::SHA256, bytes.as_ref()).as_ref())
 }
 
 /// Bytes as lower-case hex.

@@ -186,14 +186,14 @@ impl<T: FromFields> Describe for Query<T> {
     }
 }
 
-/// A JSON body, read field by field.
-pub(crate) struct Body<T>(pub(crate) T);
+/// A JSON body of so many bytes at the most, read field by field.
+pub(crate) struct Body<T, const MAX: usize = MAX_BODY>(pub(crate) T);
 
-impl<T: FromFields> FromRequest<AppState> for Body<T> {
+impl<T: FromFields, const MAX: usize> FromRequest<AppState> for Body<T, MAX> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let bytes = read(request).await?;
+        let bytes = read::<MAX>(request).await?;
         let problem = |kind: &str, msg: String| {
             let loc = vec![Location::Field("body".into())];
             ApiError::Unprocessable(vec![ValidationProblem { kind: kind.into(), loc, msg }])
@@ -214,7 +214,7 @@ impl<T: FromFields> FromRequest<AppState> for Body<T> {
     }
 }
 
-impl<T: FromFields + JsonSchema> Describe for Body<T> {
+impl<T: FromFields + JsonSchema, const MAX: usize> Describe for Body<T, MAX> {
     fn describe(operation: &mut Operation<'_>) {
         operation.body::<T>("application/json");
     }
@@ -227,7 +227,7 @@ impl<T: FromFields> FromRequest<AppState> for FormBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let bytes = read(request).await?;
+        let bytes = read::<MAX_BODY>(request).await?;
         Fields::new("body", pairs(&bytes)).finish().map(Self).map_err(ApiError::Unprocessable)
     }
 }
@@ -280,15 +280,15 @@ impl Describe for OriginalUri {
     fn describe(_: &mut Operation<'_>) {}
 }
 
-async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {
+async fn read<const MAX: usize>(request: Request) -> Result<axum::body::Bytes, ApiError> {
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > MAX_BODY as u64) {
-        return Err(ApiError::TooLarge { limit: MAX_BODY });
+    if declared.is_some_and(|length: u64| length > MAX as u64) {
+        return Err(ApiError::TooLarge { limit: MAX });
     }
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(ApiError::TooLarge { limit: MAX_BODY }),
+        Ok(Err(_)) => Err(ApiError::TooLarge { limit: MAX }),
         Err(_) => Err(ApiError::TooSlow),
     }
 }

@@ -9,10 +9,20 @@ use serde_json::{Map, Value, json};
 /// [`Fields::finish`] fails where anything was noted.
 pub(crate) struct Fields {
     place: &'static str,
+    /// Where in it, while an object within is read.
+    within: Vec<Location>,
     object: Map<String, Value>,
     problems: Vec<ValidationProblem>,
     /// What was read, while it is only asked what there is to read.
-    described: Option<Vec<Field>>,
+    described: Option<Described>,
+}
+
+/// What can be read from an object, as JSON Schema has it.
+#[derive(Default)]
+pub(crate) struct Described {
+    pub(crate) fields: Vec<Field>,
+    /// Which fields go together: one of these must hold.
+    pub(crate) any_of: Vec<Value>,
 }
 
 /// A field that can be read, as JSON Schema has it.
@@ -66,13 +76,13 @@ impl Text {
 impl Fields {
     /// Fields of `body` or `query`.
     pub(crate) fn new(place: &'static str, object: Map<String, Value>) -> Self {
-        Self { place, object, problems: Vec::new(), described: None }
+        Self { place, within: Vec::new(), object, problems: Vec::new(), described: None }
     }
 
     /// What would be read of an object.
-    pub(crate) fn described_by<T: FromFields>() -> Vec<Field> {
+    pub(crate) fn described_by<T: FromFields>() -> Described {
         let mut fields = Self::new("body", Map::new());
-        fields.described = Some(Vec::new());
+        fields.described = Some(Described::default());
         T::from_fields(&mut fields);
         fields.described.unwrap_or_default()
     }
@@ -180,9 +190,20 @@ impl Fields {
         count.unwrap_or(1)
     }
 
+    /// A date and time that must be there.
+    pub(crate) fn time(&mut self, name: &'static str) -> Timestamp {
+        let problems = self.problems.len();
+        let time = self.optional_time(name);
+        if time.is_none() && self.problems.len() == problems {
+            self.missing::<()>(name);
+        }
+        // The stand-in is used nowhere.
+        time.unwrap_or_else(Timestamp::epoch)
+    }
+
     /// A date and time that may be null or missing.
     pub(crate) fn optional_time(&mut self, name: &'static str) -> Option<Timestamp> {
-        self.describe(name, || json!({ "type": "string", "format": "date-time" }));
+        self.describe(name, || json!({ "type": "string", "format": "date-time", "pattern": DATE_TIME }));
         let value = self.take(name)?;
         // In a query string, an unescaped "+" of an offset arrives as a blank.
         let time =
@@ -274,6 +295,28 @@ impl Fields {
         Some(values)
     }
 
+    /// A list of objects; empty where it is null or missing.
+    pub(crate) fn objects<T: FromFields>(&mut self, name: &'static str, most: usize) -> Vec<T> {
+        self.describe(
+            name,
+            || json!({ "type": "array", "maxItems": most, "items": crate::openapi::bounded::<T>(json!({})) }),
+        );
+        let items = self.optional_list(name, most).unwrap_or_default();
+        let mut objects = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let Value::Object(object) = item else {
+                self.note_item(name, index, "dict_type", "should be a JSON object".into());
+                continue;
+            };
+            let mut inner = Self::new(self.place, object);
+            inner.within =
+                [&self.within[..], &[Location::Field(name.into()), Location::Index(index)]].concat();
+            objects.push(T::from_fields(&mut inner));
+            self.problems.append(&mut inner.problems);
+        }
+        objects
+    }
+
     fn optional_list(&mut self, name: &'static str, most: usize) -> Option<Vec<Value>> {
         let value = self.take(name)?;
         let Value::Array(items) = value else {
@@ -306,14 +349,21 @@ impl Fields {
 
     /// Says more of a field that was just read than its kind does.
     pub(crate) fn refine(&mut self, keyword: &str, value: impl Into<Value>) {
-        if let Some(field) = self.described.as_mut().and_then(|described| described.last_mut()) {
+        if let Some(field) = self.described.as_mut().and_then(|described| described.fields.last_mut()) {
             field.schema[keyword] = value.into();
+        }
+    }
+
+    /// Says which fields go together, where one alone does not tell.
+    pub(crate) fn go_together(&mut self, any_of: impl FnOnce() -> Vec<Value>) {
+        if let Some(described) = &mut self.described {
+            described.any_of = any_of();
         }
     }
 
     fn describe(&mut self, name: &'static str, schema: impl FnOnce() -> Value) {
         if let Some(described) = &mut self.described {
-            described.push(Field { name, schema: schema(), required: false });
+            described.fields.push(Field { name, schema: schema(), required: false });
         }
     }
 
@@ -322,13 +372,15 @@ impl Fields {
         if kind == "missing"
             && let Some(described) = &mut self.described
         {
-            described.iter_mut().filter(|field| field.name == name).for_each(|field| field.required = true);
+            let fields = described.fields.iter_mut().filter(|field| field.name == name);
+            fields.for_each(|field| field.required = true);
         }
         self.note_at(&[Location::Field(name.into())], kind, msg);
     }
 
     fn note_at(&mut self, path: &[Location], kind: &str, msg: String) {
         let mut loc = vec![Location::Field(self.place.into())];
+        loc.extend_from_slice(&self.within);
         loc.extend_from_slice(path);
         self.problems.push(ValidationProblem { kind: kind.into(), loc, msg });
     }
@@ -395,6 +447,8 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// How a date and time begins.
+const DATE_TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}";
 /// Values of an enumeration in a list: more than any has.
 const MAX_CHOICES: usize = 100;
 /// Alternative names of one kind in a request; a certificate has no more.

@@ -7,7 +7,7 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::fields::{Field, Fields, FromFields};
+use crate::fields::{Described, Field, Fields, FromFields};
 
 /// What routes say of themselves.
 pub(crate) struct Description {
@@ -156,7 +156,7 @@ impl<'d> Operation<'d> {
 
     /// The fields of the query string.
     pub(crate) fn query<T: FromFields>(&mut self) {
-        for Field { name, schema, required, .. } in Fields::described_by::<T>() {
+        for Field { name, schema, required, .. } in Fields::described_by::<T>().fields {
             self.parameters
                 .push(json!({ "name": name, "in": "query", "required": required, "schema": schema }));
         }
@@ -234,10 +234,11 @@ impl<'d> Operation<'d> {
 }
 
 /// The schema of a body, with each field as the server reads it and as its type's documentation has it.
-fn bounded<T: FromFields>(mut schema: Value) -> Value {
+pub(crate) fn bounded<T: FromFields>(mut schema: Value) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    for Field { name, schema: mut field, required: is_required, .. } in Fields::described_by::<T>() {
+    let Described { fields, any_of } = Fields::described_by::<T>();
+    for Field { name, schema: mut field, required: is_required, .. } in fields {
         let said = &schema["properties"][name]["description"];
         if said.is_string() {
             field["description"] = said.clone();
@@ -255,6 +256,9 @@ fn bounded<T: FromFields>(mut schema: Value) -> Value {
     }
     if !required.is_empty() {
         object["required"] = json!(required);
+    }
+    if !any_of.is_empty() {
+        object["anyOf"] = any_of.into();
     }
     object
 }

@@ -147,6 +147,7 @@ fn stand_in(action: AuditAction) -> Option<AuditAction> {
     match action {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
         AuditAction::TokensInvalidate | AuditAction::UserDelete => Some(AuditAction::UserUpdate),
+        AuditAction::CaImport => Some(AuditAction::CaCreate),
         AuditAction::OrgUpdate => Some(AuditAction::OrgCreate),
         AuditAction::KeysEncrypt
         | AuditAction::KeysRotate

@@ -342,7 +342,12 @@ pub(crate) async fn use_serial(tx: &mut Tx, issuer: CaId, serial: &str) -> Resul
     tx.execute(sql, &[issuer.into(), serial.into()]).await.map(drop)
 }
 
-async fn insert(tx: &mut Tx, id: CaId, new: &NewAuthority, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    id: CaId,
+    new: &NewAuthority,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     tx.execute(
         "/* create_authority */
          INSERT INTO certificate_authorities
@@ -382,7 +387,7 @@ pub(crate) fn authority_key(mut row: Row) -> Result<StoredKey, StoreError> {
     Ok(StoredKey { owner, key: SealedKey::from_columns(row.next()?, row.next()?), certificate: row.next()? })
 }
 
-async fn one(tx: &mut Tx, id: CaId) -> Result<Option<AuthorityRow>, StoreError> {
+pub(crate) async fn one(tx: &mut Tx, id: CaId) -> Result<Option<AuthorityRow>, StoreError> {
     let sql = select_authorities!("authority", "FROM certificate_authorities a WHERE a.id = $1");
     tx.row(sql, &[id.into()]).await?.map(authority_row).transpose()
 }
@@ -394,6 +399,9 @@ fn authority_row(mut row: Row) -> Result<AuthorityRow, StoreError> {
     let (valid_days, created_at, updated_at) = (row.next()?, row.next()?, row.next()?);
     let certificate: String = row.next()?;
     let (key_type, key_size) = key_of(key_type.as_deref(), key_size, &certificate);
+    // One that was imported may hang below a CA that is not here.
+    let is_self_issued = fastpki_x509::Certificate::from_pem(&certificate)
+        .map_or(true, |certificate| certificate.issuer() == certificate.subject());
     let organization_id = row.next()?;
     let created_by_user_id = row.next()?;
     let parent_ca_id: Option<CaId> = row.next()?;
@@ -414,7 +422,7 @@ fn authority_row(mut row: Row) -> Result<AuthorityRow, StoreError> {
         path_length: row.next()?,
         allow_leaf_certs: row.next()?,
         crl_base_url: row.next()?,
-        is_root: parent_ca_id.is_none(),
+        is_root: parent_ca_id.is_none() && is_self_issued,
     };
     Ok(AuthorityRow { ca, created_by_service_account_id: row.next()? })
 }

@@ -99,6 +99,8 @@ impl Visible {
 pub struct CertificateFilter {
     /// Those that the principal sees.
     pub visible: Visible,
+    /// The one with this id.
+    pub id: Option<CertificateId>,
     /// Those this CA issued.
     pub issuer: Option<CaId>,
     /// Those of this status at this instant.
@@ -141,7 +143,7 @@ impl Store {
                 Box::pin(async move {
                     let id = CertificateId(tx.next_id(Table::Certificates).await?);
                     use_serial(tx, new.issuer_id, &new.serial_number).await?;
-                    insert(tx, id, &new, now).await?;
+                    insert(tx, id, &new, new.issuer_id, now).await?;
                     audit::record(tx, &audit, Some(id.0)).await?;
                     Ok(new.recorded(id, now))
                 })
@@ -218,30 +220,15 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let sql = "/* revoke_certificate */
-                               UPDATE certificates SET status = $2, revoked_at = $3, updated_at = $3
-                               WHERE id = $1 AND status <> $2 RETURNING issuer_id, serial_number";
-                    let values = [id.into(), Value::named(CertificateStatus::Revoked), now.into()];
-                    let Some(mut row) = tx.row(sql, &values).await? else {
+                    let Some((issuer, serial)) = mark_revoked(tx, id, now, now).await? else {
                         let there = one(tx, id).await?.is_some();
                         return Err(if there { StoreError::AlreadyRevoked } else { StoreError::Gone });
                     };
-                    let (issuer, serial): (Option<CaId>, String) = (row.next()?, row.next()?);
                     // An adopted row may name an issuer that is gone, and with it its CRL.
                     if let Some(issuer) = issuer
                         && is_authority(tx, issuer).await?
                     {
-                        // Taken before the entry's id: entries of one CA are committed in the order of their ids,
-                        // so that the newest id says which entries a CRL has seen.
-                        lock_crl(tx, issuer).await?;
-                        let entry = tx.next_id(Table::CrlEntries).await?;
-                        tx.execute(
-                            "/* create_crl_entry */
-                             INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, reason, ca_id)
-                             VALUES ($1, $2, $3, $2, $4, $5)",
-                            &[entry.into(), now.into(), serial.into(), reason.into(), issuer.into()],
-                        )
-                        .await?;
+                        put_on_crl(tx, issuer, &serial, now, reason.as_deref(), now).await?;
                     }
                     audit::record(tx, &audit, Some(id.0)).await?;
                     one(tx, id).await?.ok_or(StoreError::Gone)
@@ -289,6 +276,7 @@ impl CertificateFilter {
                     .push_str(&format!(" AND {}", condition.replace('?', &format!("${}", values.len()))));
             }
         };
+        only("c.id = ?", self.id.into());
         only("c.issuer_id = ?", self.issuer.into());
         only("c.certificate_type = ?", self.certificate_type.map_or(Value::Null, Value::named));
         only(
@@ -320,6 +308,41 @@ fn escape_like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
+/// Marks a certificate as revoked at an instant; gives its issuer and its serial number, if it was not revoked.
+pub(crate) async fn mark_revoked(
+    tx: &mut Tx,
+    id: CertificateId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Option<(Option<CaId>, String)>, StoreError> {
+    let sql = "/* revoke_certificate */
+               UPDATE certificates SET status = $2, revoked_at = $3, updated_at = $4
+               WHERE id = $1 AND status <> $2 RETURNING issuer_id, serial_number";
+    let values = [id.into(), Value::named(CertificateStatus::Revoked), at.into(), now.into()];
+    let Some(mut row) = tx.row(sql, &values).await? else { return Ok(None) };
+    Ok(Some((row.next()?, row.next()?)))
+}
+
+/// Puts a serial number on its issuer's CRL.
+pub(crate) async fn put_on_crl(
+    tx: &mut Tx,
+    issuer: CaId,
+    serial: &str,
+    revoked_at: Timestamp,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // Taken before the entry's id: entries of one CA are committed in the order of their ids, so that the newest
+    // id says which entries a CRL has seen.
+    lock_crl(tx, issuer).await?;
+    let entry = tx.next_id(Table::CrlEntries).await?;
+    let sql = "/* create_crl_entry */
+               INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, reason, ca_id)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let values = [entry.into(), now.into(), serial.into(), revoked_at.into(), reason.into(), issuer.into()];
+    tx.execute(sql, &values).await.map(drop)
+}
+
 /// Makes other revocations under this CA wait until this one is committed.
 async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     tx.execute(
@@ -332,10 +355,11 @@ async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     .map(drop)
 }
 
-async fn insert(
+pub(crate) async fn insert(
     tx: &mut Tx,
     id: CertificateId,
     new: &NewCertificate,
+    issuer: CaId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.execute(
@@ -362,7 +386,7 @@ async fn insert(
             new.serial_number.as_str().into(),
             new.not_before.into(),
             new.not_after.into(),
-            new.issuer_id.into(),
+            issuer.into(),
             new.organization_id.into(),
             new.created_by_user_id.into(),
             new.created_by_service_account_id.into(),

@@ -35,6 +35,15 @@ pub enum StoreError {
     /// The organization still has something: what, in the plural.
     #[error("the organization still has {0}")]
     NotEmpty(&'static str),
+    /// Another certificate of the CA has this serial number.
+    #[error("another certificate has the serial number {0}")]
+    SerialTaken(String),
+    /// Everything was done, and taken back, as asked.
+    #[error("nothing was changed, as asked")]
+    DryRun(Box<fastpki_types::CaImported>),
+    /// The CA is there, and another organization's.
+    #[error("the CA is there and belongs to another organization")]
+    NotTheirs,
     /// There would be no active superuser left.
     #[error("this is the last active superuser")]
     LastSuperuser,

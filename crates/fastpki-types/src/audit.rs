@@ -10,6 +10,8 @@ named! {
     AuditAction {
         /// A certificate authority was created.
         CaCreate = "ca_create",
+        /// A certificate authority was brought along from another program.
+        CaImport = "ca_import",
         /// A certificate authority was changed.
         CaUpdate = "ca_update",
         /// A certificate authority was deleted.

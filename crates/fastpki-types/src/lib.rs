@@ -9,6 +9,7 @@ mod certificate;
 mod error;
 mod flags;
 mod ids;
+mod import;
 mod names;
 mod organization;
 mod policy;
@@ -29,6 +30,7 @@ pub use flags::{Flags, FlagsUpdate};
 pub use ids::{
     AuditId, CaId, CertificateId, OrganizationId, PolicyId, ServiceAccountId, ServiceAccountTokenId, UserId,
 };
+pub use import::{CaImport, CaImported, CertificateImport, RevocationImport};
 pub use names::{Named, UnknownName};
 pub use organization::{Organization, OrganizationCreate, OrganizationUpdate};
 pub use policy::{IssuancePolicy, IssuanceRules};

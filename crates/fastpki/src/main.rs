@@ -6,17 +6,18 @@ mod db;
 mod doctor;
 mod environment;
 mod keys;
+mod manual;
 mod output;
 mod progress;
 mod serve;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-/// A self-hosted private certificate authority.
+/// A self-hosted private certificate authority: the server, and its command-line client.
 ///
-/// Settings come from the environment and from .env in the working directory; none is needed to start.
+/// Settings of the server come from the environment and from .env in the working directory; none is needed to start.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
@@ -82,6 +83,26 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    #[command(flatten)]
+    Client(Box<fastpki_cli::Command>),
+    /// Print completions for a shell.
+    #[command(after_help = "Examples:
+  fastpki completions bash > /etc/bash_completion.d/fastpki
+  fastpki completions zsh > /usr/local/share/zsh/site-functions/_fastpki
+  fastpki completions fish > ~/.config/fish/completions/fastpki.fish")]
+    Completions {
+        /// Which shell.
+        shell: manual::Shell,
+    },
+    /// Write manual pages.
+    ///
+    /// One for each command, into a folder; without one, the page of the program itself is printed.
+    #[command(after_help = "Examples:\n  fastpki man /usr/local/share/man/man1\n  fastpki man | man -l -")]
+    Man {
+        /// The folder; it is made where it is missing.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -95,6 +116,11 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Db(command) => db::run(command),
         Command::Admin(command) => admin::run(command),
+        Command::Completions { shell } => {
+            manual::completions(shell, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => manual::man(folder, Arguments::command()).map(|()| ExitCode::SUCCESS),
+        Command::Client(command) => Ok(fastpki_cli::run(*command)),
     };
     result.unwrap_or_else(|message| {
         eprintln!("{message}");

@@ -26,6 +26,9 @@ pub struct RemoveMember;
 /// Marks the permit to give a CA to another organization.
 pub struct MoveCa;
 
+/// Marks the permit to bring a CA along.
+pub struct ImportCa;
+
 /// Marks the permit to create service accounts in an organization.
 pub struct CreateServiceAccount;
 
@@ -148,6 +151,22 @@ impl Caller {
             return forbidden("only superusers give a CA to another organization");
         }
         Ok(self.granted(row))
+    }
+
+    /// Leave to bring a CA along: admins into their own organization, superusers into any or none.
+    pub fn permit_import(
+        &self,
+        asked: Option<OrganizationId>,
+    ) -> Result<Permit<ImportCa, Option<OrganizationId>>, Error> {
+        if self.is_superuser() {
+            return Ok(self.granted(asked.or(self.organization_id)));
+        }
+        match self.organization_id {
+            Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
+                Ok(self.granted(Some(own)))
+            }
+            _ => forbidden("only admins, into their own organization, and superusers import CAs"),
+        }
     }
 
     /// Leave to create a service account: admins in their own organization, superusers in the one they name or in

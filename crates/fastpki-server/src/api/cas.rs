@@ -5,13 +5,17 @@ use axum::{
     extract::{OriginalUri, State},
 };
 use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
-use fastpki_types::{Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, ChainLink, KeyType, OrganizationId};
+use fastpki_types::{
+    Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, CaImport, CaImported, CertificateImport, ChainLink,
+    KeyType, Named, OrganizationId, RevocationImport,
+};
+use serde_json::{Value, json};
 
-use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST};
+use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST, certificates::normal_serial};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{BaseUrl, Body, PathId, Query, Signed},
+    extract::{BaseUrl, Body, PathId, Query, Signed, SignedUser},
     fields::{Fields, FromFields, Text},
     listing::{self, Item, Listed, Page},
     routes::Routes,
@@ -26,6 +30,13 @@ pub(super) fn routes() -> Routes {
             "/cas/",
             create,
             "Create a root CA, or an intermediate under parent_ca_id",
+            &[400, 403, 409],
+        )
+        .on(
+            POST,
+            "/cas/import",
+            import,
+            "Bring along a CA of another program with what it issued; admins and superusers",
             &[400, 403, 409],
         )
         .on(GET, "/cas/{ca_id}", show, "A CA, without its private key", &[403, 404])
@@ -54,7 +65,7 @@ impl FromFields for CaCreate {
         Self {
             name: fields.text("name", Text::line(MAX_NAME)),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
-            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields).unwrap_or_else(|| fields.missing("subject_dn")),
             key_type,
             key_size,
             valid_days: fields.optional_count("valid_days", MAX_DAYS),
@@ -68,22 +79,48 @@ impl FromFields for CaCreate {
     }
 }
 
+/// A distinguished name.
+pub(super) fn subject_dn(fields: &mut Fields) -> Option<String> {
+    let name = fields.optional_text("subject_dn", Text::line(MAX_DN));
+    fields.refine("examples", json!(["CN=www.example.com,O=Example"]));
+    name
+}
+
 /// The family and the size of a key, which must go together.
 pub(super) fn key(fields: &mut Fields) -> (Option<KeyType>, Option<u32>) {
     let key_type: Option<KeyType> = fields.optional_choice("key_type");
     let key_size = fields.optional_count("key_size", u32::MAX);
     fields.refine("enum", vec![256, 384, 2048, 3072, 4096, 8192]);
-    let sizes: &[u32] = match key_type.unwrap_or(KeyType::Rsa) {
-        KeyType::Rsa => &[2048, 3072, 4096, 8192],
-        KeyType::Ec => &[256, 384],
-        KeyType::Ed25519 => &[256],
-    };
+    fields.go_together(|| KeyType::ALL.iter().map(|key_type| with_its_sizes(*key_type)).collect());
+    let sizes = key_sizes(key_type.unwrap_or(KeyType::Rsa));
     if key_size.is_some_and(|size| !sizes.contains(&size)) {
         let names: Vec<String> = sizes.iter().map(u32::to_string).collect();
         let msg = format!("for {} should be {}", key_type.unwrap_or(KeyType::Rsa), names.join(", "));
         fields.note("key_size", "value_error", msg);
     }
     (key_type, key_size)
+}
+
+fn key_sizes(key_type: KeyType) -> &'static [u32] {
+    match key_type {
+        KeyType::Rsa => &[2048, 3072, 4096, 8192],
+        KeyType::Ec => &[256, 384],
+        KeyType::Ed25519 => &[256],
+    }
+}
+
+/// The schema of a family with a size it has, or none. RSA is what is taken where there is no family.
+fn with_its_sizes(key_type: KeyType) -> Value {
+    let sizes: Vec<_> = key_sizes(key_type).iter().copied().map(Some).chain([None]).collect();
+    match key_type {
+        KeyType::Rsa => {
+            json!({ "properties": { "key_type": { "enum": ["rsa", null] }, "key_size": { "enum": sizes } } })
+        }
+        _ => json!({
+            "required": ["key_type"],
+            "properties": { "key_type": { "const": key_type.name() }, "key_size": { "enum": sizes } },
+        }),
+    }
 }
 
 fn crl_base_url(fields: &mut Fields) -> Option<String> {
@@ -102,6 +139,47 @@ fn crl_base_url(fields: &mut Fields) -> Option<String> {
         fields.note("crl_base_url", "url_parsing", msg.into());
     }
     Some(url)
+}
+
+impl FromFields for CaImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            name: fields.text("name", Text::line(MAX_NAME)),
+            description: fields.optional_text("description", Text::lines(MAX_TEXT)),
+            certificate: fields.text("certificate", Text::lines(MAX_PEM)),
+            private_key: fields.text("private_key", Text::lines(MAX_PEM)).into(),
+            organization_id: fields.optional_id("organization_id", OrganizationId),
+            allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
+            crl_base_url: crl_base_url(fields),
+            next_crl_number: fields
+                .optional_number("next_crl_number", 0, i64::MAX)
+                .and_then(|number| u64::try_from(number).ok()),
+            certificates: fields.objects("certificates", MAX_IMPORTED),
+            revocations: fields.objects("revocations", MAX_IMPORTED),
+            dry_run: fields.optional_flag("dry_run").unwrap_or(false),
+        }
+    }
+}
+
+impl FromFields for CertificateImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            certificate: fields.text("certificate", Text::lines(MAX_PEM)),
+            private_key: fields.optional_text("private_key", Text::lines(MAX_PEM)).map(Into::into),
+            revoked_at: fields.optional_time("revoked_at"),
+            reason: fields.optional_text("reason", Text::line(MAX_NAME)),
+        }
+    }
+}
+
+impl FromFields for RevocationImport {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            serial_number: normal_serial(&fields.text("serial_number", Text::line(MAX_SERIAL))),
+            revoked_at: fields.time("revoked_at"),
+            reason: fields.optional_text("reason", Text::line(MAX_NAME)),
+        }
+    }
 }
 
 impl FromFields for CaAssignOrganization {
@@ -135,6 +213,15 @@ async fn create(
         }
     };
     Ok(Created(CaDetail { ca: row.ca, private_key }))
+}
+
+async fn import(
+    State(state): State<AppState>,
+    SignedUser(caller): SignedUser,
+    Body(import): Body<CaImport, MAX_IMPORT>,
+) -> Result<Json<CaImported>, ApiError> {
+    let permit = caller.permit_import(import.organization_id)?;
+    Ok(Json(state.engine.import_authority(&caller, permit, import).await?))
 }
 
 impl Item for Ca {
@@ -226,5 +313,13 @@ async fn delete(
     Ok(NoContent)
 }
 
+/// Bytes of the body of an import: some 10,000 certificates with their keys.
+const MAX_IMPORT: usize = 64 * 1024 * 1024;
+/// Certificates, or revocations, of one import.
+const MAX_IMPORTED: usize = 50_000;
+/// Characters of a certificate or a key as PEM: one with 1,000 alternative names has 40,000.
+const MAX_PEM: usize = 64 * 1024;
+/// Hex digits of a serial number, and what people write between them: RFC 5280 allows 20 bytes.
+const MAX_SERIAL: usize = 64;
 /// Characters of an address that goes into certificates.
 const MAX_URL: usize = 1024;

@@ -10,7 +10,10 @@ use fastpki_types::{
     CertificateRevoke, CertificateStatus, CertificateType, CsrSign, Timestamp,
 };
 
-use super::{GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, POST, cas::key};
+use super::{
+    GET, MAX_DAYS, MAX_NAME, MAX_TEXT, POST,
+    cas::{key, subject_dn},
+};
 use crate::{
     answers::Created,
     error::ApiError,
@@ -70,7 +73,7 @@ impl FromFields for CertificateCreate {
         let (key_type, key_size) = key(fields);
         Self {
             common_name: fields.text("common_name", Text::line(MAX_NAME)),
-            subject_dn: fields.text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields).unwrap_or_else(|| fields.missing("subject_dn")),
             certificate_type: fields.choice("certificate_type"),
             key_type,
             key_size,
@@ -90,7 +93,7 @@ impl FromFields for CsrSign {
             certificate_type: fields.choice("certificate_type"),
             valid_days: fields.optional_count("valid_days", MAX_DAYS),
             common_name: fields.optional_text("common_name", Text::line(MAX_NAME)),
-            subject_dn: fields.optional_text("subject_dn", Text::line(MAX_DN)),
+            subject_dn: subject_dn(fields),
             sans: fields.sans(),
         }
     }
@@ -186,6 +189,7 @@ struct ListQuery {
     certificate_type: Option<CertificateType>,
     common_name: Option<String>,
     serial_number: Option<String>,
+    fingerprint: Option<String>,
     expires_before: Option<Timestamp>,
     expires_after: Option<Timestamp>,
 }
@@ -199,6 +203,7 @@ impl FromFields for ListQuery {
             certificate_type: fields.optional_choice("certificate_type"),
             common_name: fields.optional_text("common_name", Text::line(MAX_NAME)),
             serial_number: fields.optional_text("serial_number", Text::line(MAX_NAME)),
+            fingerprint: fingerprint(fields),
             expires_before: fields.optional_time("expires_before"),
             expires_after: fields.optional_time("expires_after"),
         }
@@ -209,6 +214,7 @@ impl ListQuery {
     fn filter(self, visible: Visible, now: Timestamp) -> CertificateFilter {
         CertificateFilter {
             visible,
+            id: None,
             issuer: self.ca_id,
             status: self.status.map(|status| (status, now)),
             certificate_type: self.certificate_type,
@@ -220,8 +226,19 @@ impl ListQuery {
     }
 }
 
+/// The SHA-256 of a certificate in hex, however a tool prints it.
+fn fingerprint(fields: &mut Fields) -> Option<String> {
+    let text = fields.optional_text("fingerprint", Text::line(MAX_NAME));
+    fields.refine("pattern", "^([0-9A-Fa-f]{2}[: ]?){31}[0-9A-Fa-f]{2}$");
+    let digits: String = text?.to_ascii_lowercase().chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        fields.note("fingerprint", "string_pattern_mismatch", "should be a SHA-256 in 64 hex digits".into());
+    }
+    Some(digits)
+}
+
 /// A serial number as it is stored, however a tool prints it: `0A:1B`, `0x0a1b`, `A1B`.
-fn normal_serial(text: &str) -> String {
+pub(super) fn normal_serial(text: &str) -> String {
     let text = text.to_ascii_lowercase();
     let digits: String = text.trim_start_matches("0x").chars().filter(|c| !matches!(c, ':' | ' ')).collect();
     digits.trim_start_matches('0').to_owned()
@@ -239,8 +256,13 @@ async fn list(
     OriginalUri(uri): OriginalUri,
     Query(query): Query<ListQuery>,
 ) -> Result<Listed<Certificate>, ApiError> {
-    let page = query.page;
-    let filter = query.filter(caller.visible(), state.engine.now());
+    let (page, fingerprint) = (query.page, query.fingerprint.clone());
+    let mut filter = query.filter(caller.visible(), state.engine.now());
+    if let Some(fingerprint) = fingerprint {
+        // No row has a negative id.
+        let found = state.engine.certificate_by_fingerprint(filter.clone(), &fingerprint).await?;
+        filter.id = Some(found.unwrap_or(CertificateId(-1)));
+    }
     let total = state.engine.count_certificates(filter.clone()).await?;
     listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
         let (engine, filter) = (state.engine.clone(), filter.clone());

@@ -7,6 +7,7 @@ use fastpki_types::{
     ServiceAccountCreate, ServiceAccountId, ServiceAccountToken, ServiceAccountTokenCreate,
     ServiceAccountTokenId, ServiceAccountUpdate,
 };
+use serde_json::json;
 
 use super::{DELETE, GET, MAX_DAYS, MAX_NAME, MAX_TEXT, PATCH, POST, PUT};
 use crate::{
@@ -127,6 +128,8 @@ impl FromFields for IssuanceRules {
 fn networks(fields: &mut Fields) -> Vec<String> {
     let name = "san_ip_cidrs";
     let networks = fields.optional_texts(name, MAX_RULES, Text::line(MAX_NAME)).unwrap_or_default();
+    let network = json!({ "type": "string", "maxLength": MAX_NAME, "pattern": NETWORK });
+    fields.refine("items", network);
     for (index, text) in networks.iter().enumerate() {
         if parse_network(text).is_none() {
             let msg = "should be an address or a network such as 192.0.2.0/24 or 2001:db8::/32";
@@ -236,5 +239,7 @@ async fn clear_policy(
     Ok(NoContent)
 }
 
+/// How an address or a network is written.
+const NETWORK: &str = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$";
 /// Entries of one list of a policy: each name of a certificate is held against all of them.
 const MAX_RULES: usize = 1000;

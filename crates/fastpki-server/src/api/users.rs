@@ -82,15 +82,27 @@ fn email(fields: &mut Fields) -> String {
 fn optional_email(fields: &mut Fields) -> Option<String> {
     let email = fields.optional_text("email", Text::line(MAX_EMAIL));
     fields.refine("format", "email");
-    fields.refine("pattern", "^[!-?A-~]+@[!-\\-/-?A-~]+(\\.[!-\\-/-?A-~]+)+$");
+    fields.refine("pattern", EMAIL);
     let email = email?;
-    let plausible = email.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
-    });
-    if !email.is_empty() && (!plausible || email.contains(char::is_whitespace)) {
+    if !email.is_empty() && !is_email(&email) {
         fields.note("email", "value_error", "should be an e-mail address".into());
     }
     Some(email)
+}
+
+/// Whether mail may go there: RFC 5321 without quoted names and addresses in brackets, and RFC 6531's letters beyond ASCII.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let atom = |atom: &str| !atom.is_empty() && atom.chars().all(|c| is_letter(c) || ATOM_SIGNS.contains(c));
+    let label = |label: &str| {
+        let ends_well = !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+        ends_well && label.chars().all(|c| is_letter(c) || c == '-')
+    };
+    local.split('.').all(atom) && domain.contains('.') && domain.split('.').all(label)
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphanumeric() || (!c.is_ascii() && !c.is_whitespace())
 }
 
 fn password(fields: &mut Fields) -> Password {
@@ -206,5 +218,10 @@ async fn delete(
 
 /// Characters of a new password at the least.
 const MIN_PASSWORD: usize = 8;
+/// An e-mail address, of those that are all ASCII.
+const EMAIL: &str = "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\
+    @[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+/// What else the name in an e-mail address may have: RFC 5322's atext.
+const ATOM_SIGNS: &str = "!#$%&'*+-/=?^_`{|}~";
 /// bcrypt looks at no more.
 const BCRYPT_BYTES: usize = 72;

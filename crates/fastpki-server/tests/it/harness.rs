@@ -149,6 +149,15 @@ impl Server {
         KeysAtRest::open(&config(&self.database), keys, self.clock.clone(), Arc::default()).await.unwrap()
     }
 
+    /// Another database of the same kind, for another server.
+    pub(crate) async fn database_beside(&self) -> Database {
+        Database::create(match self.database {
+            Database::Sqlite(_) => fastpki_testing::Kind::Sqlite,
+            Database::Postgresql { .. } => fastpki_testing::Kind::Postgresql,
+        })
+        .await
+    }
+
     /// A client that has not signed in.
     pub(crate) fn stranger(&self) -> Client {
         let twin = self.twin.as_ref().map(|twin| format!("http://{}", twin.address));

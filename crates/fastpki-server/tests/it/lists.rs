@@ -7,6 +7,7 @@ on_both_databases! {
     long_lists_stream_whole_and_in_order,
     pages_are_linked,
     filters_choose,
+    certificate_is_found_by_its_fingerprint,
     cas_are_paged,
 }
 
@@ -112,4 +113,35 @@ async fn cas_are_paged(server: Server) {
     let rest = root.get("/api/v1/cas?limit=2&after_id=3").await;
     assert!(rest.headers.get("link").is_none());
     assert_eq!(ids(&rest.expect(StatusCode::OK)), [4, 5]);
+}
+
+async fn certificate_is_found_by_its_fingerprint(server: Server) {
+    let (root, ca) = many(&server, 3).await;
+    let two = root.get("/api/v1/certificates/2").await.expect(StatusCode::OK);
+    let printed = crate::harness::openssl(
+        &["x509", "-noout", "-fingerprint", "-sha256"],
+        two["certificate"].as_str().unwrap().as_bytes(),
+    );
+    let fingerprint = printed.trim().split_once('=').unwrap().1.to_owned();
+    for text in [fingerprint.clone(), fingerprint.replace(':', "").to_lowercase()] {
+        let answer = root.get(&format!("/api/v1/certificates/?fingerprint={text}")).await;
+        assert_eq!(answer.header("x-total-count"), "1");
+        assert_eq!(answer.expect(StatusCode::OK)[0]["id"], 2);
+        let narrower =
+            format!("/api/v1/certificates/?fingerprint={text}&ca_id={}", ca["id"].as_i64().unwrap() + 1);
+        assert_eq!(root.get(&narrower).await.expect(StatusCode::OK), json!([]));
+    }
+    let unknown = "0".repeat(64);
+    assert_eq!(
+        root.get(&format!("/api/v1/certificates/?fingerprint={unknown}")).await.expect(StatusCode::OK),
+        json!([])
+    );
+    root.get("/api/v1/certificates/?fingerprint=abc").await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    // Others do not find it.
+    root.create_user("loner", "user", &Value::Null, json!({})).await;
+    let loner = server.sign_in("loner").await;
+    assert_eq!(
+        loner.get(&format!("/api/v1/certificates/?fingerprint={fingerprint}")).await.expect(StatusCode::OK),
+        json!([])
+    );
 }

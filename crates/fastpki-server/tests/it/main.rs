@@ -12,6 +12,7 @@ mod cas;
 mod certificates;
 mod encryption;
 mod export;
+mod importing;
 mod issuance_policy;
 mod lists;
 mod matrix;

@@ -69,6 +69,7 @@ const TABLE: &[(&str, &str)] = &[
     ("DELETE /organizations/{organization_id}/users/{user_id}", ADMINS),
     ("GET /cas/", ANY_PRINCIPAL),
     ("POST /cas/", "401 403 403 403 201 201 201 201 403 201 401 201"),
+    ("POST /cas/import", "401 403 403 403 403 200 200 200 401 401 401 401"),
     ("GET /cas/{ca_id}", READ),
     ("PATCH /cas/{ca_id}", "401 403 403 403 403 403 403 200 403 403 401 403"),
     ("DELETE /cas/{ca_id}", "401 403 403 403 204 204 403 204 403 204 401 403"),
@@ -262,6 +263,13 @@ impl<'s> Stage<'s> {
         objects
     }
 
+    /// A CA that is here no more.
+    async fn foreign_ca(&self, name: &str) -> Value {
+        let ca = self.root.create_ca(name, json!({})).await;
+        self.root.delete(&format!("/api/v1/cas/{}", ca["id"])).await.expect(StatusCode::NO_CONTENT);
+        json!({"name": name, "certificate": ca["certificate"], "private_key": ca["private_key"]})
+    }
+
     async fn body(&self, route: &str, name: &str) -> Body {
         Body::Json(match route {
             "POST /auth/token" => {
@@ -279,6 +287,7 @@ impl<'s> Stage<'s> {
             "POST /organizations/" => json!({"name": name}),
             "PUT /organizations/{organization_id}" => json!({"description": name}),
             "POST /cas/" => json!({"name": name, "subject_dn": "CN=New", "key_type": "ec"}),
+            "POST /cas/import" => self.foreign_ca(name).await,
             "PATCH /cas/{ca_id}" => json!({"organization_id": self.red}),
             "POST /certificates/" => {
                 json!({"common_name": "www.example.com", "subject_dn": "CN=www.example.com", "certificate_type": "server", "key_type": "ec"})

@@ -276,7 +276,7 @@ fn every_field_of_a_body_is_documented() {
             }
         }
     }
-    assert_eq!(bodies, 17);
+    assert_eq!(bodies, 18);
 }
 
 #[test]

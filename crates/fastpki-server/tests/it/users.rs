@@ -15,6 +15,7 @@ on_both_databases! {
     unknown_organization_is_400,
     passwords_have_8_characters_to_72_bytes,
     every_problem_of_a_user_is_listed,
+    only_what_mail_can_go_to_is_an_email_address,
     open_registration_makes_plain_users,
     superusers_list_users_in_pages,
     users_are_visible_to_themselves_their_admins_and_superusers,
@@ -153,6 +154,28 @@ async fn every_problem_of_a_user_is_listed(server: Server) {
         answer["detail"].as_array().unwrap().iter().map(|problem| problem["loc"][1].clone()).collect();
     assert_eq!(fields, ["username", "email", "password", "role", "is_active"]);
     assert!(!answer.to_string().contains("s3cr3t"), "a password is not given back");
+}
+
+async fn only_what_mail_can_go_to_is_an_email_address(server: Server) {
+    let root = server.superuser().await;
+    let (good, bad) = (StatusCode::CREATED, StatusCode::UNPROCESSABLE_ENTITY);
+    for (name, email, status) in [
+        ("a", "first.last+tag@mail.example.com", good),
+        ("b", "o'neil@ex-ample.com", good),
+        ("c", "jörg@größe.example", good),
+        ("d", "0@0.com*", bad),
+        ("e", "a b@example.com", bad),
+        ("f", "a@b@example.com", bad),
+        ("g", ".a@example.com", bad),
+        ("h", "a@example..com", bad),
+        ("i", "a@-example.com", bad),
+        ("j", "a@localhost", bad),
+        ("k", "<a@example.com>", bad),
+    ] {
+        let mut new = user(name);
+        new["email"] = json!(email);
+        root.post("/api/v1/users/", new).await.expect(status);
+    }
 }
 
 async fn open_registration_makes_plain_users(server: Server) {

@@ -1,5 +1,7 @@
 //! The program as its users run it.
 
+mod api;
+mod cli;
 mod durability;
 mod keys;
 mod keys_durability;

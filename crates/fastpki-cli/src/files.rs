@@ -1,0 +1,258 @@
+//! Files that are written whole or not at all.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, Permissions},
+    io::{ErrorKind, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::error::Error;
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Its owner alone.
+    Private,
+    /// Everybody.
+    Public,
+}
+
+/// A file to be written.
+pub(crate) struct Draft<'a> {
+    /// Its name in the folder.
+    pub(crate) name: String,
+    /// What goes into it.
+    pub(crate) content: &'a [u8],
+    /// Who may read it.
+    pub(crate) mode: Mode,
+}
+
+/// Where something is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Place {
+    /// What an option says (`-` is standard output), or else a file of this name in the working directory.
+    pub(crate) fn of(option: Option<&Path>, name: &str) -> Self {
+        match option {
+            Some(path) if path.as_os_str() == "-" => Self::Stdout,
+            Some(path) => Self::File(path.to_owned()),
+            None => Self::File(PathBuf::from(name)),
+        }
+    }
+
+    /// The same with another ending, where it has one that says PEM.
+    pub(crate) fn ending_in(self, ending: &str) -> Self {
+        match self {
+            Self::File(path) if path.extension().is_some_and(|old| old == "pem") => {
+                Self::File(path.with_extension(ending))
+            }
+            other => other,
+        }
+    }
+
+    /// Refuses to go on where there is a file already.
+    pub(crate) fn spare(&self, force: bool) -> Result<(), Error> {
+        match self {
+            Self::File(path) if !force && path.exists() => Err(there_already(path)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a file; in place of what is there, or not where there is something.
+pub(crate) fn write(path: &Path, content: &[u8], mode: Mode, replace: bool) -> Result<(), Error> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder: name a file"));
+    }
+    let name = path.file_name().ok_or_else(|| Error::file(path, "is no name of a file"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = temporary(folder, content, mode)?;
+    let written =
+        if replace { file.persist(folder.join(name)) } else { file.persist_noclobber(folder.join(name)) };
+    written.map_err(|error| match error.error.kind() {
+        ErrorKind::AlreadyExists => there_already(path),
+        _ => Error::file(path, error.error),
+    })?;
+    sync(folder)
+}
+
+fn there_already(path: &Path) -> Error {
+    Error::file(path, "there is a file already: choose another with --output, or replace it with --force")
+}
+
+/// Writes several files into a folder: all of them, or none where one cannot be written; then what was there before
+/// is there still. (A power cut between two renames can leave some new and some old ones.)
+pub(crate) fn write_all(folder: &Path, drafts: &[Draft<'_>]) -> Result<Vec<PathBuf>, Error> {
+    let mut ready = Vec::new();
+    for draft in drafts {
+        let target = folder.join(&draft.name);
+        let new = temporary(folder, draft.content, draft.mode)?.into_temp_path();
+        let before = keep(folder, &target)?;
+        ready.push(Replacement { target, new: Some(new), before });
+    }
+    for at in 0..ready.len() {
+        if let Err(error) = ready[at].put() {
+            ready[..at].iter_mut().for_each(Replacement::put_back);
+            return Err(error);
+        }
+    }
+    sync(folder)?;
+    Ok(ready.into_iter().map(|replacement| replacement.target).collect())
+}
+
+/// Makes the folder, and makes sure that files can be made in it.
+pub(crate) fn writable_folder(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    tempfile::tempfile_in(folder).map_err(|error| Error::file(folder, error)).map(drop)
+}
+
+/// The last part of a name that somebody else chose, fit for a file; none if nothing is left of it.
+pub(crate) fn safe_name(name: &str) -> Option<String> {
+    let last = name.rsplit(['/', '\\']).next()?.trim();
+    let fit = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+') { c } else { '_' };
+    let name: String = last.replace('*', "_wildcard").chars().map(fit).take(MAX_NAME).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+struct Replacement {
+    target: PathBuf,
+    new: Option<TempPath>,
+    /// What was there, under a name of its own.
+    before: Option<TempPath>,
+}
+
+impl Replacement {
+    fn put(&mut self) -> Result<(), Error> {
+        let Some(new) = self.new.take() else { return Ok(()) };
+        new.persist(&self.target).map_err(|error| Error::file(&self.target, error.error))
+    }
+
+    fn put_back(&mut self) {
+        // There is nothing more to be done where this fails too.
+        let _ = match self.before.take() {
+            Some(before) => before.persist(&self.target).map_err(|error| error.error),
+            None => fs::remove_file(&self.target),
+        };
+    }
+}
+
+fn temporary(folder: &Path, content: &[u8], mode: Mode) -> Result<NamedTempFile, Error> {
+    let failed = |error: std::io::Error| Error::file(folder, error);
+    // Readable for its owner alone from the first byte on.
+    let mut file = tempfile::Builder::new().prefix(".fastpki-").tempfile_in(folder).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    if mode == Mode::Public {
+        file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(failed)?;
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    Ok(file)
+}
+
+/// A second name for a file, until it is dropped; none where there is no such file.
+fn keep(folder: &Path, target: &Path) -> Result<Option<TempPath>, Error> {
+    if target.is_dir() {
+        return Err(Error::file(target, "is a folder, and a file is to be written there"));
+    }
+    if fs::symlink_metadata(target).is_err() {
+        return Ok(None);
+    }
+    let mut name = OsString::from(".fastpki-before-");
+    name.push(target.file_name().unwrap_or_default());
+    let name = folder.join(name);
+    let failed = |error| Error::file(target, error);
+    if fs::symlink_metadata(&name).is_ok() {
+        fs::remove_file(&name).map_err(failed)?;
+    }
+    // Some file systems know no second names.
+    fs::hard_link(target, &name).or_else(|_| fs::copy(target, &name).map(drop)).map_err(failed)?;
+    TempPath::try_from_path(name).map(Some).map_err(failed)
+}
+
+fn sync(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::file(folder, error))
+}
+
+/// Room is left for an ending within the 255 bytes of most file systems, at four bytes a character.
+const MAX_NAME: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft<'a>(name: &str, content: &'a [u8], mode: Mode) -> Draft<'a> {
+        Draft { name: name.into(), content, mode }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn all_are_written_each_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.crt"), "old").unwrap();
+        let drafts = [draft("a.crt", b"new", Mode::Public), draft("a.key", b"key", Mode::Private)];
+        write_all(folder.path(), &drafts).unwrap();
+        assert_eq!(names(folder.path()), ["a.crt", "a.key"]);
+        assert_eq!(fs::read(folder.path().join("a.crt")).unwrap(), b"new");
+        let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("a.crt"), mode("a.key")), (0o644, 0o600));
+    }
+
+    #[test]
+    fn nothing_changes_where_one_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.crt"), "old").unwrap();
+        fs::create_dir(folder.path().join("a.key")).unwrap();
+        let drafts = [draft("a.crt", b"new", Mode::Public), draft("a.key", b"key", Mode::Private)];
+        assert!(write_all(folder.path(), &drafts).is_err());
+        assert_eq!(names(folder.path()), ["a.crt", "a.key"]);
+        assert_eq!(fs::read(folder.path().join("a.crt")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_was_replaced_comes_back_when_a_later_rename_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, fresh) = (folder.path().join("old"), folder.path().join("fresh"));
+        fs::write(&old, "old").unwrap();
+        for target in [&old, &fresh] {
+            let new = temporary(folder.path(), b"new", Mode::Public).unwrap().into_temp_path();
+            let before = keep(folder.path(), target).unwrap();
+            let mut replacement = Replacement { target: target.clone(), new: Some(new), before };
+            replacement.put().unwrap();
+            replacement.put_back();
+        }
+        assert_eq!(names(folder.path()), ["old"]);
+        assert_eq!(fs::read(&old).unwrap(), b"old");
+    }
+
+    #[test]
+    fn names_are_made_fit() {
+        for (name, fit) in [
+            ("*.example.com", "_wildcard.example.com"),
+            ("Jörg Müller", "Jörg_Müller"),
+            ("../../.ssh/id", "id"),
+            ("--help", "help"),
+            ("a\n\u{1b}[2J", "a___2J"),
+        ] {
+            assert_eq!(safe_name(name).as_deref(), Some(fit), "{name}");
+        }
+        assert_eq!(safe_name("../.."), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Bringing along a CA that another program kept, with what it issued.
+
+use fastpki_store::{
+    ImportedAuthority, ImportedCertificate, ImportedRevocation, NewAuthority, NewCertificate,
+};
+use fastpki_types::{
+    AuditAction, CaId, CaImport, CaImported, CertificateId, CertificateType, OrganizationId, PrivateKeyPem,
+    Timestamp,
+};
+use fastpki_x509::{
+    Certificate, PrivateKey, Serial,
+    import::{CertificateKind, File, Inputs, Plan, Severity, plan},
+};
+
+use crate::{
+    AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Permit, permissions::Actor, subject::key_type,
+};
+
+impl Engine {
+    /// Brings a CA along, all or nothing: its key must belong to its certificate, and it must have signed everything
+    /// that comes with it. What is there already is left as it is. A CA whose issuer is here, and is one under which
+    /// the caller may create CAs, hangs below it.
+    pub async fn import_authority(
+        &self,
+        caller: &Caller,
+        permit: Permit<ImportCa, Option<OrganizationId>>,
+        import: CaImport,
+    ) -> Result<CaImported, Error> {
+        let Permit { resource: organization, actor, .. } = permit;
+        if let Some(organization) = organization {
+            self.check_organization_exists(organization).await?;
+        }
+        let now = self.now();
+        let (import, plan) =
+            self.lanes.sign(move || planned(&import, now).map(|plan| (import, plan))).await??;
+        let authority = plan.authority.as_ref().ok_or(Error::NotFound("CA"))?;
+        let parent = match authority.is_root {
+            true => None,
+            false => self.issuer_here(caller, &authority.certificate).await?,
+        };
+        let seal = self.seal();
+        let sealed = |key: &PrivateKey| seal.seal(&PrivateKeyPem::from(key.to_pkcs8_pem()), now);
+        let new =
+            NewImport { import: &import, plan: &plan, organization, parent: parent.as_ref(), actor: &actor };
+        let rows = new.rows(sealed)?;
+        let (name, dry_run) = (import.name.clone(), import.dry_run);
+        let audit = move |report: &CaImported| {
+            let detail = format!(
+                "Imported CA '{name}': {} certificates and {} revocations",
+                report.certificates, report.revocations
+            );
+            actor.audit(now, AuditAction::CaImport, organization, "ca", detail)
+        };
+        let report = self.store.import_authority(rows, dry_run, now, audit).await?;
+        // Kept until here: whoever takes encryption keys away waits for those who still store under them.
+        drop(seal);
+        Ok(report)
+    }
+
+    /// The CA that signed a certificate, if it is here and the caller may create CAs under it.
+    async fn issuer_here(
+        &self,
+        caller: &Caller,
+        certificate: &Certificate,
+    ) -> Result<Option<AuthorityRow>, Error> {
+        let mut after = CaId(0);
+        loop {
+            let rows = self.store.authorities(caller.visible(), after, 0, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(None) };
+            after = last.ca.id;
+            for row in rows {
+                let signed = Certificate::from_pem(&row.ca.certificate)
+                    .is_ok_and(|issuer| certificate.is_issued_by(&issuer).is_ok());
+                if signed && caller.permit::<CreateCa, _>(row.clone()).is_ok() {
+                    return Ok(Some(row));
+                }
+            }
+        }
+    }
+}
+
+/// What is to be recorded; refused where anything is wrong.
+fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
+    check_dates(import, now)?;
+    let names: Vec<String> = (0..import.certificates.len()).map(|at| format!("certificates[{at}]")).collect();
+    let certificates: Vec<File<'_>> = (names.iter().zip(&import.certificates))
+        .map(|(name, certificate)| File { name, bytes: certificate.certificate.as_bytes() })
+        .collect();
+    let keys: Vec<File<'_>> = (names.iter().zip(&import.certificates))
+        .filter_map(|(name, certificate)| {
+            Some(File { name, bytes: certificate.private_key.as_ref()?.expose().as_bytes() })
+        })
+        .collect();
+    let plan = plan(&Inputs {
+        ca_certificate: File { name: "certificate", bytes: import.certificate.as_bytes() },
+        ca_key: Some(File { name: "private_key", bytes: import.private_key.expose().as_bytes() }),
+        passphrase: None,
+        certificates: &certificates,
+        keys: &keys,
+        index: None,
+        crl: None,
+        crl_number: None,
+        now: now.into(),
+    });
+    let problems = plan.problems.iter().filter(|problem| problem.severity != Severity::Note);
+    let texts: Vec<String> =
+        problems.take(MAX_PROBLEMS).map(|it| format!("{}: {}", it.about, it.text)).collect();
+    if texts.is_empty() { Ok(plan) } else { Err(Error::Invalid(texts.join("; "))) }
+}
+
+/// A CRL cannot say that something was revoked before 1970, and nobody should read that it will be.
+fn check_dates(import: &CaImport, now: Timestamp) -> Result<(), Error> {
+    let of_certificates = import.certificates.iter().map(|certificate| certificate.revoked_at);
+    let of_revocations = import.revocations.iter().map(|revocation| Some(revocation.revoked_at));
+    let latest = now.plus_seconds(CLOCK_SKEW_SECONDS);
+    for (list, place, at) in (of_certificates.enumerate().map(|(place, at)| ("certificates", place, at)))
+        .chain(of_revocations.enumerate().map(|(place, at)| ("revocations", place, at)))
+    {
+        if at.is_some_and(|at| at < Timestamp::epoch() || at > latest) {
+            let text = format!("{list}[{place}]: revoked_at must be between 1970 and now");
+            return Err(Error::Invalid(text));
+        }
+    }
+    Ok(())
+}
+
+/// Everything that rows are made from.
+struct NewImport<'i> {
+    import: &'i CaImport,
+    plan: &'i Plan,
+    organization: Option<OrganizationId>,
+    parent: Option<&'i AuthorityRow>,
+    actor: &'i Actor,
+}
+
+impl NewImport<'_> {
+    fn rows(
+        &self,
+        sealed: impl Fn(&PrivateKey) -> fastpki_store::SealedKey,
+    ) -> Result<ImportedAuthority, Error> {
+        let NewImport { import, plan, organization, parent, actor } = self;
+        let planned = plan.authority.as_ref().ok_or(Error::NotFound("CA"))?;
+        let key = planned.key.as_ref().ok_or(Error::NotFound("private key"))?;
+        let certificate = &planned.certificate;
+        let authority = NewAuthority {
+            name: import.name.clone(),
+            description: import.description.clone(),
+            subject_dn: certificate.subject().to_string(),
+            key_type: key_type(key.algorithm()),
+            key_size: key.algorithm().size(),
+            valid_days: certificate.validity().whole_days(),
+            private_key: sealed(key),
+            certificate: certificate.to_pem(),
+            serial_number: certificate.serial().to_hex(),
+            organization_id: *organization,
+            created_by_user_id: actor.user.as_ref().map(|(id, _)| *id),
+            created_by_service_account_id: None,
+            parent_ca_id: parent.map(|parent| parent.ca.id),
+            path_length: certificate.path_len(),
+            allow_leaf_certs: import.allow_leaf_certs.unwrap_or(true),
+            crl_base_url: import.crl_base_url.clone(),
+        };
+        let mut certificates = Vec::with_capacity(plan.certificates.len());
+        for planned in &plan.certificates {
+            let new =
+                self.certificate(&planned.certificate, planned.kind, planned.key.as_ref().map(&sealed))?;
+            let asked = import.certificates.get(position(&planned.file));
+            let revoked = asked.and_then(|asked| Some((asked.revoked_at?, asked.reason.clone())));
+            certificates.push(ImportedCertificate { certificate: new, revoked });
+        }
+        let revocations: Result<Vec<_>, Error> = (import.revocations.iter().enumerate())
+            .map(|(at, revocation)| {
+                let serial = Serial::from_hex(&revocation.serial_number)
+                    .map_err(|error| Error::Invalid(format!("revocations[{at}]: {error}")))?;
+                Ok(ImportedRevocation {
+                    serial_number: serial.to_hex(),
+                    revoked_at: revocation.revoked_at,
+                    reason: revocation.reason.clone(),
+                })
+            })
+            .collect();
+        Ok(ImportedAuthority {
+            authority,
+            next_crl_number: import.next_crl_number.unwrap_or(1),
+            certificates,
+            revocations: revocations?,
+        })
+    }
+
+    fn certificate(
+        &self,
+        certificate: &Certificate,
+        kind: CertificateKind,
+        private_key: Option<fastpki_store::SealedKey>,
+    ) -> Result<NewCertificate, Error> {
+        let algorithm = certificate.public_key_info()?.algorithm();
+        let serial_number = certificate.serial().to_hex();
+        let names = certificate.subject().common_names();
+        Ok(NewCertificate {
+            common_name: names.into_iter().next().unwrap_or_else(|| format!("serial {serial_number}")),
+            subject_dn: certificate.subject().to_string(),
+            certificate_type: match kind {
+                CertificateKind::Ca => CertificateType::Ca,
+                CertificateKind::Server => CertificateType::Server,
+                CertificateKind::Client => CertificateType::Client,
+                CertificateKind::DualPurpose => CertificateType::DualPurpose,
+            },
+            key_type: key_type(algorithm),
+            key_size: algorithm.size(),
+            valid_days: certificate.validity().whole_days(),
+            // Without its key it is renewed with a CSR.
+            is_csr_origin: private_key.is_none(),
+            private_key,
+            certificate: certificate.to_pem(),
+            serial_number,
+            not_before: certificate.validity().not_before.into(),
+            not_after: certificate.validity().not_after.into(),
+            // The store puts the CA's id here.
+            issuer_id: CaId(0),
+            organization_id: self.organization,
+            created_by_user_id: self.actor.user.as_ref().map(|(id, _)| *id),
+            created_by_service_account_id: None,
+            renewed_from_id: None::<CertificateId>,
+        })
+    }
+}
+
+/// The place in the list that a file's name says: `certificates[7]`.
+fn position(name: &str) -> usize {
+    name.trim_start_matches("certificates[").trim_end_matches(']').parse().unwrap_or(usize::MAX)
+}
+
+/// Seconds that the clock of the other program may have been ahead.
+const CLOCK_SKEW_SECONDS: i64 = 3600;
+/// CAs that are looked at at once.
+const PAGE: i64 = 200;
+/// Problems that one answer tells.
+const MAX_PROBLEMS: usize = 20;
