@@ -7,6 +7,7 @@ use fastpki_engine::{Finding, Level, check_private_file, check_space};
 use crate::{
     settings::{DatabaseUrl, Problem, Settings},
     start::secret_key_file,
+    tls::Tls,
 };
 
 /// Each problem of settings that the server does not start with.
@@ -20,16 +21,20 @@ pub fn check_settings(settings: &Settings) -> Vec<Finding> {
     findings.extend(settings.notes.iter().map(|note| Finding::warning("settings", note)));
     check_addresses(settings, &mut findings);
     // It need not hold secrets.
-    let dotenv = check_private_file("file .env", Path::new(".env"));
+    let dotenv = check_private_file("file .env", Path::new(".env"), true);
     findings.extend(dotenv.map(|finding| Finding { level: finding.level.min(Level::Warning), ..finding }));
-    let mut file = |subject, path: &Path| findings.extend(check_private_file(subject, path));
-    if let Some(path) = &settings.encryption_key_file {
-        file("encryption key file", path);
+    // Mounted secrets are often a group's.
+    let of_group = [
+        ("encryption key file", settings.encryption_key_file.as_ref()),
+        ("TLS key file", settings.tls.as_ref().map(|files| &files.key)),
+    ];
+    for (subject, path) in of_group {
+        findings.extend(path.and_then(|path| check_private_file(subject, path, true)));
     }
     if let DatabaseUrl::Sqlite { path } = &settings.database {
-        file("database file", path);
+        findings.extend(check_private_file("database file", path, false));
         if settings.secret_key.is_none() {
-            file("secret key file", &secret_key_file(path));
+            findings.extend(check_private_file("secret key file", &secret_key_file(path), false));
         }
         findings.push(check_space(path));
     }
@@ -47,7 +52,13 @@ fn check_addresses(settings: &Settings, findings: &mut Vec<Finding>) {
             Finding::ok("PUBLIC_URL", url)
         });
     }
-    let listens_to_all = !settings.listen.ip().is_loopback();
+    if let Some(files) = &settings.tls {
+        findings.push(match Tls::load(files) {
+            Ok(_) => Finding::ok("TLS", "certificate and key can be read, and go together"),
+            Err(problem) => Finding::error("TLS", problem.to_string()),
+        });
+    }
+    let listens_to_all = !settings.listen.ip().is_loopback() && settings.tls.is_none();
     if listens_to_all && settings.trusted_proxies.is_empty() {
         let text = format!(
             "the server listens on {} in plain HTTP, and no proxy is trusted: passwords and private keys cross the network unencrypted; put a proxy with TLS before it and set TRUSTED_PROXIES, or set FASTPKI_TLS_CERT_FILE",
@@ -55,7 +66,8 @@ fn check_addresses(settings: &Settings, findings: &mut Vec<Finding>) {
         );
         findings.push(Finding::warning("TLS", text));
     }
-    let behind_proxy = settings.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let is_https = settings.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+    let behind_proxy = is_https && settings.tls.is_none();
     if behind_proxy && settings.trusted_proxies.is_empty() {
         let text = "not set, though PUBLIC_URL is https: if a proxy stands before the server, all clients count as one for the limit of sign-ins; name the proxy's address";
         findings.push(Finding::warning("TRUSTED_PROXIES", text));

@@ -23,6 +23,7 @@ mod serve;
 pub mod settings;
 mod start;
 mod state;
+mod tls;
 
 pub use checkup::{check_problems, check_settings};
 pub use operator::{new_password, new_user};
@@ -30,3 +31,4 @@ pub use router::{openapi, router};
 pub use serve::{Running, serve};
 pub use start::{StartError, database_config, encryption_keys, engine_config, secret_key_file};
 pub use state::{AppState, WebSettings};
+pub use tls::Tls;

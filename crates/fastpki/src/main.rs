@@ -5,6 +5,7 @@ mod backup;
 mod db;
 mod doctor;
 mod environment;
+mod healthcheck;
 mod keys;
 mod manual;
 mod output;
@@ -30,7 +31,8 @@ enum Command {
     /// Run the server.
     ///
     /// Without any settings it keeps its data in ./fastpki.db and listens on 127.0.0.1:8000. It stops in
-    /// good order on SIGTERM and on Ctrl-C, and reads PRIVATE_KEY_ENCRYPTION_KEY_FILE again on SIGHUP.
+    /// good order on SIGTERM and on Ctrl-C, and reads PRIVATE_KEY_ENCRYPTION_KEY_FILE again on SIGHUP. With FASTPKI_TLS_CERT_FILE
+    /// and FASTPKI_TLS_KEY_FILE it speaks TLS itself.
     #[command(
         after_help = "Examples:\n  fastpki serve\n  FASTPKI_LISTEN=0.0.0.0:8000 PUBLIC_URL=https://pki.example.com fastpki serve"
     )]
@@ -55,6 +57,12 @@ enum Command {
   fastpki doctor
   fastpki doctor --strict --output json | jq -r '.findings[] | select(.level != \"ok\") | .text'")]
     Doctor(doctor::Doctor),
+    /// Ask the server on this machine whether it is ready.
+    ///
+    /// By the address in FASTPKI_LISTEN. Exits with 1 where it does not answer, or where its database or its private
+    /// keys cannot be used. For containers, in which there is nothing else to ask with.
+    #[command(after_help = "Example:\n  fastpki healthcheck")]
+    Healthcheck,
     /// Write the whole database into a file, while the server runs.
     ///
     /// As it is at one instant, checked, and readable by its owner alone. Nothing is overwritten. With SQLite, FILE is
@@ -112,6 +120,7 @@ fn main() -> ExitCode {
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
         Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Healthcheck => healthcheck::run(),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Db(command) => db::run(command),

@@ -4,8 +4,8 @@ use std::{io, os::unix::fs::MetadataExt, path::Path};
 
 use super::Finding;
 
-/// Looks who may read a file that holds secrets; nothing where there is no such file.
-pub fn check_private_file(subject: &'static str, path: &Path) -> Option<Finding> {
+/// Looks who may read a file that holds secrets, its group perhaps; nothing where there is no such file.
+pub fn check_private_file(subject: &'static str, path: &Path, group_may: bool) -> Option<Finding> {
     let shown = path.display();
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -18,13 +18,13 @@ pub fn check_private_file(subject: &'static str, path: &Path) -> Option<Finding>
             "{shown} has mode {mode:03o}, so that others may read or change it: run `chmod 600 {shown}`"
         );
         Finding::error(subject, text)
-    } else if mode & OPEN_TO_GROUP != 0 {
+    } else if mode & OPEN_TO_GROUP != 0 && !group_may {
         let text = format!(
             "{shown} has mode {mode:03o}: its group may read it; if that is not meant, run `chmod 600 {shown}`"
         );
         Finding::warning(subject, text)
     } else {
-        Finding::ok(subject, format!("{shown} is its owner's alone ({mode:03o})"))
+        Finding::ok(subject, format!("{shown} has mode {mode:03o}"))
     })
 }
 

@@ -7,4 +7,5 @@ mod keys;
 mod keys_durability;
 mod operator;
 mod program;
+mod tls;
 mod whole_job;
