@@ -38,7 +38,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     let engine = Arc::new(engine.map_err(|error| failed("", &error))?);
     if engine.awaits_first_user().await.map_err(|error| failed("", &error))? {
         tracing::warn!(
-            "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now",
+            "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now, or run `fastpki admin create-user`",
             settings.api_prefix
         );
     }
