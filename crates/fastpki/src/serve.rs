@@ -116,7 +116,7 @@ impl Signals {
 async fn reload_keys(engine: &Engine, key_file: Option<PathBuf>) {
     let Some(path) = key_file else {
         tracing::warn!(
-            "SIGHUP: there is nothing to read again, since neither PRIVATE_KEY_ENCRYPTION_KEY_FILE nor FASTPKI_TLS_CERT_FILE is set"
+            "SIGHUP: there is nothing to read again, since PRIVATE_KEY_ENCRYPTION_KEY_FILE is not set, nor FASTPKI_TLS_CERT_FILE"
         );
         return;
     };

@@ -35,7 +35,7 @@ pub(super) async fn check(
             Finding::warning("encryption at rest", text)
         }
         (_, None) => {
-            let text = format!("{plaintext} of {count} private keys lie in plaintext: make a key with `fastpki keys generate`, and set PRIVATE_KEY_ENCRYPTION_KEY_FILE");
+            let text = format!("no encryption key is set, and {plaintext} of {count} private keys lie in plaintext: make one with `fastpki keys generate`, and set PRIVATE_KEY_ENCRYPTION_KEY_FILE");
             Finding::warning("encryption at rest", text)
         }
     });
