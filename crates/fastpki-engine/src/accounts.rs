@@ -1,19 +1,19 @@
 //! Users.
 
-use fastpki_store::{NewUser, PasswordHash, UserChange};
+use fastpki_store::{NewUser, PasswordHash, Store, UserChange};
 use fastpki_types::{
     AuditAction, FlagsUpdate, Named, OrganizationId, Password, User, UserCreate, UserId, UserRole, UserUpdate,
 };
 
 use crate::{
-    Caller, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, permissions::Actor,
-    sessions::hash_password,
+    Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, lanes::Lanes,
+    permissions::Actor, sessions::hash_password,
 };
 
 impl Engine {
     /// Creates a user.
     pub async fn create_user(&self, permit: Permit<CreateUser, UserCreate>) -> Result<User, Error> {
-        self.insert_user(permit.actor, permit.resource, false).await
+        self.accounts().insert(permit.actor, permit.resource, false).await
     }
 
     /// Creates the very first user; of several who try at once, one succeeds.
@@ -21,15 +21,72 @@ impl Engine {
         &self,
         permit: Permit<CreateFirstUser, UserCreate>,
     ) -> Result<User, Error> {
-        self.insert_user(permit.actor, permit.resource, true).await
+        self.accounts().insert(permit.actor, permit.resource, true).await
     }
 
-    async fn insert_user(&self, actor: Actor, new: UserCreate, must_be_first: bool) -> Result<User, Error> {
+    /// Changes a user. A new password, and being made inactive, kill all of their tokens.
+    pub async fn update_user(&self, permit: Permit<UpdateUser, (User, UserUpdate)>) -> Result<User, Error> {
+        self.accounts().update(permit).await
+    }
+
+    /// Deletes a user with their tokens. What they had created stays.
+    pub async fn delete_user(&self, permit: Permit<DeleteUser, User>) -> Result<(), Error> {
+        let Permit { resource: user, actor, .. } = permit;
+        let detail = format!("Deleted user '{}'", user.username);
+        let audit = actor.audit(self.now(), AuditAction::UserDelete, user.organization_id, "user", detail);
+        Ok(self.store.delete_user(user.id, audit).await?)
+    }
+
+    pub(crate) async fn check_organization_exists(&self, id: OrganizationId) -> Result<(), Error> {
+        self.accounts().check_organization_exists(id).await
+    }
+
+    fn accounts(&self) -> Accounts<'_> {
+        let cost = self.passwords.cost();
+        Accounts { store: &self.store, lanes: &self.lanes, clock: &*self.clock, cost }
+    }
+
+    /// The user with this id, whoever asks.
+    pub async fn any_user(&self, id: UserId) -> Result<User, Error> {
+        Ok(self.store.user(id).await?.ok_or(Error::NotFound("user"))?.user)
+    }
+
+    /// The user with this id, if the caller may see them.
+    pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, Error> {
+        let user = self.any_user(id).await?;
+        caller.check_see_user(&user)?;
+        Ok(user)
+    }
+
+    /// Users by id; superusers only.
+    pub async fn users(&self, caller: &Caller, skip: i64, limit: i64) -> Result<Vec<User>, Error> {
+        caller.check_list_users()?;
+        Ok(self.store.users(skip, limit).await?)
+    }
+}
+
+/// What writing users takes, of the engine or of an operator's command.
+pub(crate) struct Accounts<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) lanes: &'a Lanes,
+    pub(crate) clock: &'a dyn Clock,
+    /// bcrypt's cost for new passwords.
+    pub(crate) cost: u32,
+}
+
+impl Accounts<'_> {
+    /// Creates a user.
+    pub(crate) async fn insert(
+        &self,
+        actor: Actor,
+        new: UserCreate,
+        must_be_first: bool,
+    ) -> Result<User, Error> {
         if let Some(organization) = new.organization_id {
             self.check_organization_exists(organization).await?;
         }
         let password = self.hash(new.password).await?;
-        let now = self.now();
+        let now = self.clock.now();
         let audit = actor.audit(
             now,
             AuditAction::UserCreate,
@@ -51,7 +108,7 @@ impl Engine {
     }
 
     /// Changes a user. A new password, and being made inactive, kill all of their tokens.
-    pub async fn update_user(&self, permit: Permit<UpdateUser, (User, UserUpdate)>) -> Result<User, Error> {
+    pub(crate) async fn update(&self, permit: Permit<UpdateUser, (User, UserUpdate)>) -> Result<User, Error> {
         let Permit { resource: (user, change), actor, .. } = permit;
         let changed = changed(&change);
         if changed.is_empty() {
@@ -64,7 +121,7 @@ impl Engine {
             Some(password) => Some(self.hash(password).await?),
             None => None,
         };
-        let now = self.now();
+        let now = self.clock.now();
         let owner = user.organization_id.or(change.organization_id);
         let detail = format!("Changed user '{}': {}", user.username, changed.join(", "));
         let audit = actor.audit(now, AuditAction::UserUpdate, owner, "user", detail);
@@ -79,15 +136,7 @@ impl Engine {
         Ok(self.store.update_user(user, change, now, vec![audit]).await?)
     }
 
-    /// Deletes a user with their tokens. What they had created stays.
-    pub async fn delete_user(&self, permit: Permit<DeleteUser, User>) -> Result<(), Error> {
-        let Permit { resource: user, actor, .. } = permit;
-        let detail = format!("Deleted user '{}'", user.username);
-        let audit = actor.audit(self.now(), AuditAction::UserDelete, user.organization_id, "user", detail);
-        Ok(self.store.delete_user(user.id, audit).await?)
-    }
-
-    pub(crate) async fn check_organization_exists(&self, id: OrganizationId) -> Result<(), Error> {
+    async fn check_organization_exists(&self, id: OrganizationId) -> Result<(), Error> {
         if self.store.organizations(Some(id)).await?.is_empty() {
             return Err(Error::Invalid(format!("there is no organization {id}")));
         }
@@ -95,26 +144,8 @@ impl Engine {
     }
 
     async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
-        let cost = self.passwords.cost();
+        let cost = self.cost;
         self.lanes.passwords(move || hash_password(&password, cost)).await?.map(PasswordHash)
-    }
-
-    /// The user with this id, whoever asks.
-    pub async fn any_user(&self, id: UserId) -> Result<User, Error> {
-        Ok(self.store.user(id).await?.ok_or(Error::NotFound("user"))?.user)
-    }
-
-    /// The user with this id, if the caller may see them.
-    pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, Error> {
-        let user = self.any_user(id).await?;
-        caller.check_see_user(&user)?;
-        Ok(user)
-    }
-
-    /// Users by id; superusers only.
-    pub async fn users(&self, caller: &Caller, skip: i64, limit: i64) -> Result<Vec<User>, Error> {
-        caller.check_list_users()?;
-        Ok(self.store.users(skip, limit).await?)
     }
 }
 

@@ -7,7 +7,9 @@ mod accounts;
 mod at_rest;
 mod audit;
 mod authorities;
+mod backup;
 mod caller;
+mod checkup;
 mod clock;
 mod crl;
 mod engine;
@@ -17,6 +19,7 @@ mod imports;
 mod issuance;
 mod keyring;
 mod lanes;
+mod operator;
 mod organizations;
 mod permissions;
 mod policy;
@@ -28,7 +31,9 @@ mod subject;
 
 pub use at_rest::{KeysAtRest, Stored, Traces};
 pub use authorities::AuthorityPage;
+pub use backup::{Backup, backup, restore};
 pub use caller::{Caller, PrincipalId};
+pub use checkup::{Finding, Level, check_database, check_private_file, check_space};
 pub use clock::{
     Clock, Entropy, ManualClock, SystemClock, SystemEntropy, new_encryption_key, new_secret_key,
 };
@@ -37,15 +42,18 @@ pub use engine::{Config, Engine, IssuingDefaults, JwtAlgorithm};
 pub use error::Error;
 pub use fastpki_store::{
     AuditFilter, AuthorityRow, BadKey, CertificateFilter, CertificateRow, DatabaseConfig, FernetKey,
-    Fingerprint, KeyTable, Progress, Stage, Survey, TlsMode, UnreadableKeys, Visible,
+    Fingerprint, KeyTable, Migration, Progress, Schema, SchemaKind, Stage, Survey, TlsMode, UnreadableKeys,
+    Visible,
 };
 pub use issuance::Issued;
+pub use operator::{Operator, schema};
 pub use permissions::{
     Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,
     DeleteOrganization, DeleteUser, ExportKey, Home, ImportCa, Issue, ManageServiceAccount, MoveCa,
     NewOrganization, Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
 };
 pub use policy::parse_network;
+pub use sessions::PASSWORD_COST;
 pub(crate) use slug::{Slug, slug};
 
 #[cfg(test)]

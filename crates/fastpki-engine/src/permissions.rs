@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use fastpki_store::{AuthorityRow, CertificateRow, NewAudit, Visible};
 use fastpki_types::{
-    AuditAction, OrganizationId, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
+    AuditAction, OrganizationId, Password, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
+    UserUpdate,
 };
 
 pub use principals::{
@@ -111,10 +112,15 @@ pub struct Permit<A, R> {
 pub(crate) struct Actor {
     pub(crate) user: Option<(UserId, String)>,
     pub(crate) service_account: Option<(ServiceAccountId, String)>,
+    /// The name of who is neither.
+    pub(crate) name: Option<&'static str>,
 }
 
+/// Whoever runs the server, on its host.
+const OPERATOR: Actor = Actor { user: None, service_account: None, name: Some("fastpki admin") };
+
 /// Whoever has not signed in.
-const NOBODY: Actor = Actor { user: None, service_account: None };
+const NOBODY: Actor = Actor { user: None, service_account: None, name: None };
 
 /// Marks a permit by what it allows.
 pub trait Act {
@@ -259,9 +265,11 @@ impl Caller {
 
     fn granted<A, R>(&self, resource: R) -> Permit<A, R> {
         let actor = match self.id {
-            PrincipalId::User(id) => Actor { user: Some((id, self.name.clone())), service_account: None },
+            PrincipalId::User(id) => {
+                Actor { user: Some((id, self.name.clone())), service_account: None, name: None }
+            }
             PrincipalId::ServiceAccount(id) => {
-                Actor { user: None, service_account: Some((id, self.name.clone())) }
+                Actor { user: None, service_account: Some((id, self.name.clone())), name: None }
             }
         };
         Permit { resource, actor, action: PhantomData }
@@ -276,6 +284,11 @@ impl Permit<CreateFirstUser, UserCreate> {
 }
 
 impl Permit<CreateUser, UserCreate> {
+    /// Leave for an operator to create any user: whoever can write to the database can do so anyway.
+    pub(crate) fn of_operator(new: UserCreate) -> Self {
+        Self { resource: new, actor: OPERATOR, action: PhantomData }
+    }
+
     /// Leave for a stranger to register, where the operator has opened registration: a plain user,
     /// without organization and flags.
     pub fn registration(new: UserCreate) -> Result<Self, Error> {
@@ -290,6 +303,15 @@ impl Permit<CreateUser, UserCreate> {
             ));
         }
         Ok(Self { resource: new, actor: NOBODY, action: PhantomData })
+    }
+}
+
+impl Permit<UpdateUser, (User, UserUpdate)> {
+    /// Leave for an operator to give a user another password and let them sign in again.
+    pub(crate) fn of_operator(user: User, password: Password, activate: bool) -> Self {
+        let is_active = (activate && !user.is_active).then_some(true);
+        let change = UserUpdate { password: Some(password), is_active, ..UserUpdate::default() };
+        Self { resource: (user, change), actor: OPERATOR, action: PhantomData }
     }
 }
 
@@ -308,7 +330,7 @@ impl Actor {
             action,
             user: self.user,
             service_account: self.service_account,
-            username: None,
+            username: self.name.map(str::to_owned),
             organization_id,
             resource_type: Some(resource_type),
             resource_id: None,

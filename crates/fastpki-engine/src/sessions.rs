@@ -265,6 +265,9 @@ impl Passwords {
     }
 }
 
+/// bcrypt's cost of a new password: a third of a second.
+pub const PASSWORD_COST: u32 = 12;
+
 /// A new hash of a password of at most 72 bytes, which was checked before.
 pub(crate) fn hash_password(password: &Password, cost: u32) -> Result<String, Error> {
     bcrypt::hash(password.expose(), cost).map_err(Error::internal)

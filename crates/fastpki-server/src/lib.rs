@@ -5,12 +5,14 @@
 
 mod answers;
 mod api;
+mod checkup;
 mod docs;
 mod error;
 mod extract;
 mod fields;
 mod listing;
 mod openapi;
+mod operator;
 mod proxy;
 mod public;
 mod rate_limit;
@@ -21,8 +23,12 @@ mod serve;
 pub mod settings;
 mod start;
 mod state;
+mod tls;
 
+pub use checkup::{check_problems, check_settings};
+pub use operator::{new_password, new_user};
 pub use router::{openapi, router};
 pub use serve::{Running, serve};
-pub use start::{StartError, database_config, encryption_keys, engine_config};
+pub use start::{StartError, database_config, encryption_keys, engine_config, secret_key_file};
 pub use state::{AppState, WebSettings};
+pub use tls::Tls;

@@ -44,6 +44,7 @@ pub(crate) fn base_url(parts: &Parts, state: &AppState) -> Result<String, Error>
     let forwarded = |name| if trusted { last(&parts.headers, name) } else { None };
     let scheme = match forwarded("x-forwarded-proto") {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+        None if state.web.https => "https",
         _ => "http",
     };
     let host = forwarded("x-forwarded-host")

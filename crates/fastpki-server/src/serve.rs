@@ -6,41 +6,52 @@ use std::{
     time::Duration,
 };
 
-use axum_server::Handle;
+use axum_server::{Handle, Server};
 use hyper_util::rt::TokioTimer;
 use tokio::task::JoinHandle;
 
-use crate::{router::router, state::AppState};
+use crate::{router::router, state::AppState, tls::Tls};
 
 /// A server that listens.
 pub struct Running {
     /// Where it listens; tells the port where 0 was asked for.
     pub address: SocketAddr,
+    /// What it shows to its clients, where it speaks TLS.
+    pub tls: Option<Tls>,
     handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
-    tidying: JoinHandle<()>,
+    tidying: Vec<JoinHandle<()>>,
     state: AppState,
 }
 
-/// Starts to listen and to serve.
-pub fn serve(state: AppState, listener: TcpListener) -> io::Result<Running> {
+/// Starts to listen and to serve, over TLS where there is a certificate for it.
+pub fn serve(state: AppState, listener: TcpListener, tls: Option<Tls>) -> io::Result<Running> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
     let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let mut server = axum_server::from_tcp(listener)?
-        .http1_only()
-        .handle(handle.clone())
-        .first_request_timeout(HEADER_TIMEOUT);
+    let task = match tls.clone() {
+        Some(tls) => {
+            let server = axum_server::from_tcp_rustls(listener, tls.config)?;
+            tokio::spawn(bounded(server, &handle).serve(service))
+        }
+        None => tokio::spawn(bounded(axum_server::from_tcp(listener)?, &handle).serve(service)),
+    };
+    let mut tidying = vec![tokio::spawn(tidy(state.clone()))];
+    tidying.extend(tls.clone().map(|tls| tokio::spawn(tls.follow())));
+    Ok(Running { address, tls, handle, task, tidying, state })
+}
+
+/// HTTP/1.1 alone, and no longer or slower heads than any client sends.
+fn bounded<A>(server: Server<SocketAddr, A>, handle: &Handle<SocketAddr>) -> Server<SocketAddr, A> {
+    let mut server = server.http1_only().handle(handle.clone()).first_request_timeout(HEADER_TIMEOUT);
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD);
-    let task = tokio::spawn(server.serve(service));
-    let tidying = tokio::spawn(tidy(state.clone()));
-    Ok(Running { address, handle, task, tidying, state })
+    server
 }
 
 impl Running {
@@ -48,7 +59,7 @@ impl Running {
     pub async fn stop(self) -> io::Result<()> {
         self.handle.graceful_shutdown(Some(GRACE));
         let served = self.task.await.map_err(io::Error::other)?;
-        self.tidying.abort();
+        self.tidying.iter().for_each(JoinHandle::abort);
         self.state.engine.close().await;
         served
     }

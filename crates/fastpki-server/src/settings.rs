@@ -15,6 +15,7 @@ mod reader;
 mod scalar;
 mod secret;
 mod source;
+pub(crate) mod tls;
 mod web;
 
 use std::{
@@ -29,6 +30,7 @@ pub use jwt_algorithm::JwtAlgorithm;
 pub use log::{LogFormat, LogLevel};
 pub use rate_limit::{RateLimit, RateLimits};
 pub use secret::Secret;
+pub use tls::TlsFiles;
 
 use reader::{Fault, Reader};
 use source::Source;
@@ -78,6 +80,8 @@ pub struct Settings {
     pub enable_docs: bool,
     /// Address the server listens on.
     pub listen: SocketAddr,
+    /// With what the server speaks TLS; without it, it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Base of the CRL and CA URLs written into certificates, without a trailing slash.
@@ -136,6 +140,7 @@ impl Settings {
             ),
             enable_docs: reader.or("ENABLE_DOCS", false, scalar::switch),
             listen: reader.or("FASTPKI_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8000)), web::listen),
+            tls: tls::read(&mut reader),
             trusted_proxies: trusted_proxies(&mut reader),
             public_url: public_url(&mut reader),
             notes: Vec::new(),

@@ -9,8 +9,8 @@ use std::{
 };
 
 use fastpki_engine::{
-    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, Progress, SystemClock,
-    SystemEntropy, new_secret_key,
+    BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, PASSWORD_COST, Progress,
+    SystemClock, SystemEntropy, new_secret_key,
 };
 use zeroize::Zeroizing;
 
@@ -88,11 +88,16 @@ pub fn database_config(url: &DatabaseUrl) -> DatabaseConfig {
     }
 }
 
-/// The secret key beside the database; made, readable by its owner alone, where there is none.
-fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
+/// Where the secret key is kept that was made for an SQLite database.
+pub fn secret_key_file(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".secret-key");
-    let path = PathBuf::from(name);
+    name.into()
+}
+
+/// The secret key beside the database; made, readable by its owner alone, where there is none.
+fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
+    let path = secret_key_file(database);
     let failed = |source| StartError::SecretKeyFile { path: path.clone(), source };
     match fs::read_to_string(&path) {
         Ok(text) => {
@@ -126,5 +131,3 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As many characters as `SECRET_KEY` must have.
 const MIN_SECRET: usize = 32;
-/// bcrypt's cost of a new password: a third of a second.
-const PASSWORD_COST: u32 = 12;

@@ -23,6 +23,8 @@ pub struct WebSettings {
     pub project_name: String,
     /// Base of the addresses written into certificates; unset, it is each request's own.
     pub public_url: Option<String>,
+    /// Whether the server itself speaks TLS.
+    pub https: bool,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the API, or `*`.

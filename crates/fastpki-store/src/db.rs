@@ -13,6 +13,7 @@ mod value;
 use std::{future::Future, pin::Pin};
 
 pub(crate) use postgres::Lock;
+pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
 use crate::{config::DatabaseConfig, error::StoreError};
@@ -33,6 +34,16 @@ impl Db {
             DatabaseConfig::Sqlite { path } => sqlite::Sqlite::open(path).map(Self::Sqlite),
             DatabaseConfig::Postgres { url, tls, root_cert } => {
                 postgres::Postgres::open(url, *tls, root_cert.as_deref()).await.map(Self::Postgres)
+            }
+        }
+    }
+
+    /// Opens a database that is there, to read it; every write fails.
+    pub(crate) async fn look(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        match config {
+            DatabaseConfig::Sqlite { path } => sqlite::Sqlite::look(path).map(Self::Sqlite),
+            DatabaseConfig::Postgres { url, tls, root_cert } => {
+                postgres::Postgres::look(url, *tls, root_cert.as_deref()).await.map(Self::Postgres)
             }
         }
     }

@@ -6,6 +6,7 @@
 mod at_rest;
 mod audit;
 mod authorities;
+mod backup;
 mod certificates;
 mod config;
 mod crls;
@@ -17,6 +18,7 @@ mod jobs;
 mod migrate;
 mod organizations;
 mod policies;
+mod schema;
 mod seal;
 mod service_accounts;
 mod sessions;
@@ -28,12 +30,14 @@ pub use at_rest::{
 };
 pub use audit::{AuditFilter, NewAudit};
 pub use authorities::{AuthorityRow, Moved, NewAuthority};
+pub use backup::{check_dump, dump, load};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};
 pub use error::{StoreError, Unique};
 pub use fernet::{BadFingerprint, BadKey, FernetKey, Fingerprint, Undecryptable};
 pub use imports::{ImportedAuthority, ImportedCertificate, ImportedRevocation};
+pub use schema::{Migration, Schema, SchemaKind};
 pub use seal::{KeyOwner, Seal, SealedKey, StoredKey, Unreadable, UnreadableReason};
 pub use service_accounts::{NewToken, ServiceAccountChange, TokenRow};
 pub use sessions::NewRefreshToken;
@@ -53,6 +57,17 @@ impl Store {
         let db = db::Db::open(config).await?;
         migrate::migrate(&db, now).await?;
         Ok(Self { db })
+    }
+
+    /// Opens a database to look at it: nothing in it can be changed, nor is its schema brought up to date. `None`
+    /// where there is no SQLite file.
+    pub async fn look(config: &DatabaseConfig) -> Result<Option<Self>, StoreError> {
+        if let DatabaseConfig::Sqlite { path } = config
+            && !path.exists()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Self { db: db::Db::look(config).await? }))
     }
 
     /// Whether the database answers.

@@ -5,29 +5,33 @@ use fastpki_types::Timestamp;
 use crate::{
     db::{Db, Tx},
     error::StoreError,
+    schema::{Migration, Schema, SchemaKind},
 };
 
 /// A migration: its name and its script for both databases.
-struct Migration {
+struct Script {
     version: i32,
     name: &'static str,
     script: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
-    Migration {
+const MIGRATIONS: [Script; 4] = [
+    Script {
         version: BASELINE,
         name: "fastpki_0_4",
         script: include_str!("../migrations/0001_fastpki_0_4.sql"),
     },
-    Migration { version: 2, name: "own", script: include_str!("../migrations/0002_own.sql") },
-    Migration {
+    Script { version: 2, name: "own", script: include_str!("../migrations/0002_own.sql") },
+    Script {
         version: 3,
         name: "encryption_keys",
         script: include_str!("../migrations/0003_encryption_keys.sql"),
     },
-    Migration { version: 4, name: "principals", script: include_str!("../migrations/0004_principals.sql") },
+    Script { version: 4, name: "principals", script: include_str!("../migrations/0004_principals.sql") },
 ];
+
+/// The last migration.
+pub(crate) const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 /// The migration that makes what FastPKI 0.4.0 made; an adopted database has it already.
 const BASELINE: i32 = 1;
@@ -43,14 +47,7 @@ pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
                 // Several servers may start at once. SQLite's writer holds its lock already.
                 tx.script("SELECT pg_advisory_xact_lock(4706318)").await?;
             }
-            let applied = applied(tx).await?;
-            let newest = MIGRATIONS[MIGRATIONS.len() - 1].version;
-            if applied.is_some_and(|applied| applied > newest) {
-                return Err(StoreError::Unusable(
-                    "the database was written by a newer version of this program: start that version".into(),
-                ));
-            }
-            let applied = match applied {
+            let applied = match applied(tx).await? {
                 Some(applied) => applied,
                 None => {
                     let inherited = inherited(tx).await?;
@@ -71,13 +68,34 @@ pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
     .await
 }
 
-/// The newest migration that was applied; `None` where this program has never been.
+/// What a database has of this program's schema, and what is pending. Reads only.
+pub(crate) async fn schema(tx: &mut Tx) -> Result<Schema, StoreError> {
+    let (kind, version) = match applied(tx).await? {
+        Some(version) => (SchemaKind::Ours, version),
+        None => match inherited(tx).await? {
+            0 => (SchemaKind::None, 0),
+            baseline => (SchemaKind::Inherited, baseline),
+        },
+    };
+    let pending = MIGRATIONS.iter().filter(|migration| migration.version > version);
+    let pending = pending.map(|script| Migration { version: script.version, name: script.name }).collect();
+    Ok(Schema { kind, version, newest: NEWEST, pending })
+}
+
+/// The newest migration that was applied; `None` where this program has never been. A newer one than this program
+/// has is refused.
 async fn applied(tx: &mut Tx) -> Result<Option<i32>, StoreError> {
     if !tables(tx).await?.iter().any(|table| table == "fastpki_migrations") {
         return Ok(None);
     }
     let row = tx.row("/* applied */ SELECT COALESCE(MAX(version), 0) FROM fastpki_migrations", &[]).await?;
-    row.ok_or(StoreError::Gone)?.next().map(Some)
+    let version = row.ok_or(StoreError::Gone)?.next()?;
+    if version > NEWEST {
+        return Err(StoreError::Unusable(
+            "the database was written by a newer version of this program: start that version".into(),
+        ));
+    }
+    Ok(Some(version))
 }
 
 /// What a database without our mark has of our schema: nothing if it is empty, the baseline if
@@ -164,7 +182,7 @@ async fn columns_of(tx: &mut Tx, table: &str) -> Result<Vec<String>, StoreError>
     tx.rows(sql, &[table.into()]).await?.into_iter().map(|mut row| row.next()).collect()
 }
 
-async fn record(tx: &mut Tx, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
+async fn record(tx: &mut Tx, migration: &Script, now: Timestamp) -> Result<(), StoreError> {
     let values = [migration.version.into(), migration.name.into(), now.into()];
     let sql = "/* record */ INSERT INTO fastpki_migrations (version, name, applied_at) VALUES ($1, $2, $3)";
     tx.execute(sql, &values).await.map(drop)

@@ -205,6 +205,16 @@ impl Store {
         self.db.read(|tx| Box::pin(async move { Ok(tx.row(sql, &[]).await?.is_some()) })).await
     }
 
+    /// Whether there is a superuser who may sign in.
+    pub async fn any_active_superuser(&self) -> Result<bool, StoreError> {
+        let left = self.db.read(|tx| Box::pin(check_superuser_left(tx))).await;
+        match left {
+            Ok(()) => Ok(true),
+            Err(StoreError::LastSuperuser) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The user with this id.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
         self.db.read(move |tx| Box::pin(async move { one(tx, id).await })).await

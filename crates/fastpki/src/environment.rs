@@ -2,12 +2,20 @@
 
 use std::io::IsTerminal;
 
-use fastpki_server::settings::{LogFormat, LogLevel, Settings};
+use fastpki_server::settings::{LogFormat, LogLevel, Problem, Settings};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use zeroize::Zeroizing;
 
 /// The settings, from the environment and `.env`. An error is a text for the operator.
 pub(crate) fn settings() -> Result<Settings, String> {
+    settings_or_problems()?.map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("error: {problem}")).collect();
+        lines.join("\n")
+    })
+}
+
+/// The settings, or everything that is wrong with them. An error is a text for the operator.
+pub(crate) fn settings_or_problems() -> Result<Result<Settings, Vec<Problem>>, String> {
     let dotenv = match std::fs::read_to_string(".env") {
         Ok(text) => Some(Zeroizing::new(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -15,10 +23,7 @@ pub(crate) fn settings() -> Result<Settings, String> {
     };
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    Settings::load(environment, dotenv.as_ref().map(|text| text.as_str())).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("error: {problem}")).collect();
-        lines.join("\n")
-    })
+    Ok(Settings::load(environment, dotenv.as_ref().map(|text| text.as_str())))
 }
 
 /// Begins to log, to standard error.

@@ -1,8 +1,14 @@
 //! One program: a private certificate authority's server and its tools.
 
+mod admin;
+mod backup;
+mod db;
+mod doctor;
 mod environment;
+mod healthcheck;
 mod keys;
 mod manual;
+mod output;
 mod progress;
 mod serve;
 
@@ -25,7 +31,8 @@ enum Command {
     /// Run the server.
     ///
     /// Without any settings it keeps its data in ./fastpki.db and listens on 127.0.0.1:8000. It stops in
-    /// good order on SIGTERM and on Ctrl-C, and reads PRIVATE_KEY_ENCRYPTION_KEY_FILE again on SIGHUP.
+    /// good order on SIGTERM and on Ctrl-C, and reads PRIVATE_KEY_ENCRYPTION_KEY_FILE again on SIGHUP. With FASTPKI_TLS_CERT_FILE
+    /// and FASTPKI_TLS_KEY_FILE it speaks TLS itself.
     #[command(
         after_help = "Examples:\n  fastpki serve\n  FASTPKI_LISTEN=0.0.0.0:8000 PUBLIC_URL=https://pki.example.com fastpki serve"
     )]
@@ -41,6 +48,49 @@ enum Command {
     /// working directory or with its environment.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Look at everything that the server needs, and say what to do where something is not well.
+    ///
+    /// Settings, files and who may read them, the database and its schema, private keys, the clock, CAs that end,
+    /// CRLs that are over, disk space. Changes nothing, whether a server runs or not. Exits with 1 where there is an
+    /// error, and with --strict where there is a warning.
+    #[command(after_help = "Examples:
+  fastpki doctor
+  fastpki doctor --strict --output json | jq -r '.findings[] | select(.level != \"ok\") | .text'")]
+    Doctor(doctor::Doctor),
+    /// Ask the server on this machine whether it is ready.
+    ///
+    /// By the address in FASTPKI_LISTEN. Exits with 1 where it does not answer, or where its database or its private
+    /// keys cannot be used. For containers, in which there is nothing else to ask with.
+    #[command(after_help = "Example:\n  fastpki healthcheck")]
+    Healthcheck,
+    /// Write the whole database into a file, while the server runs.
+    ///
+    /// As it is at one instant, checked, and readable by its owner alone. Nothing is overwritten. With SQLite, FILE is
+    /// an SQLite database, and FILE.secret-key beside it the secret key if the server made one: keep both. With
+    /// PostgreSQL, pg_dump is run, and FILE is a dump in its custom format. Encryption keys are in neither.
+    #[command(after_help = "Examples:
+  fastpki backup /var/backups/fastpki-$(date +%F).db
+  fastpki backup /var/backups/fastpki-$(date +%F).dump     # with PostgreSQL")]
+    Backup(backup::BackupArguments),
+    /// Make the database from a backup.
+    ///
+    /// Where there is none: no SQLite file, or a PostgreSQL database without tables. The backup must be whole and of
+    /// the same kind of database; it is read whole before anything is written. Stop the server first, and read in
+    /// docs/operations.md what to do about certificates that were issued or revoked since.
+    #[command(after_help = "Example:
+  fastpki restore /var/backups/fastpki-2030-01-31.db && fastpki keys verify && fastpki doctor")]
+    Restore(backup::BackupArguments),
+    /// The schema of the database.
+    ///
+    /// With the server's settings: run these in its working directory or with its environment.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Users, by those who run the server, on its host: the first superuser, and one who is locked out.
+    ///
+    /// These work on the database itself, whether a server runs or not, with the server's settings: run them in its
+    /// working directory or with its environment.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     #[command(flatten)]
     Client(Box<fastpki_cli::Command>),
     /// Print completions for a shell.
@@ -69,6 +119,12 @@ fn main() -> ExitCode {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
+        Command::Doctor(doctor) => doctor::run(&doctor),
+        Command::Healthcheck => healthcheck::run(),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
+        Command::Db(command) => db::run(command),
+        Command::Admin(command) => admin::run(command),
         Command::Completions { shell } => {
             manual::completions(shell, Arguments::command()).map(|()| ExitCode::SUCCESS)
         }

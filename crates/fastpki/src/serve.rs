@@ -4,7 +4,7 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc};
 
 use fastpki_engine::{Engine, Progress};
 use fastpki_server::{
-    AppState, Running, WebSettings, encryption_keys, engine_config, serve as listen,
+    AppState, Running, Tls, WebSettings, encryption_keys, engine_config, serve as listen,
     settings::{Settings, read_key_file},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,24 +38,28 @@ async fn run(settings: Settings) -> Result<(), String> {
     let engine = Arc::new(engine.map_err(|error| failed("", &error))?);
     if engine.awaits_first_user().await.map_err(|error| failed("", &error))? {
         tracing::warn!(
-            "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now",
+            "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now, or run `fastpki admin create-user`",
             settings.api_prefix
         );
     }
+    let tls = settings.tls.as_ref().map(Tls::load).transpose().map_err(|problem| failed("", &problem))?;
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .map_err(|error| failed(&format!("cannot listen on {address} (FASTPKI_LISTEN): "), &error))?;
     let key_file = settings.encryption_key_file.clone();
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let state = AppState::new(Arc::clone(&engine), web_settings(settings));
-    let running = listen(state, listener).map_err(|error| failed("the server did not start: ", &error))?;
-    tracing::info!("listening on http://{}", running.address);
-    signals.wait(&engine, key_file).await;
+    let running =
+        listen(state, listener, tls).map_err(|error| failed("the server did not start: ", &error))?;
+    tracing::info!("listening on {scheme}://{}", running.address);
+    signals.wait(&engine, key_file, running.tls.as_ref()).await;
     stop(running).await
 }
 
 fn web_settings(settings: Settings) -> WebSettings {
     WebSettings {
         api_prefix: settings.api_prefix,
+        https: settings.tls.is_some(),
         project_name: settings.project_name,
         public_url: settings.public_url,
         trusted_proxies: settings.trusted_proxies,
@@ -82,14 +86,20 @@ impl Signals {
         })
     }
 
-    /// Waits until the process is to end; reads the key file again as often as it is told to.
-    async fn wait(mut self, engine: &Arc<Engine>, key_file: Option<PathBuf>) {
+    /// Waits until the process is to end; reads the files of keys again as often as it is told to.
+    async fn wait(mut self, engine: &Arc<Engine>, key_file: Option<PathBuf>, tls: Option<&Tls>) {
         let one_at_a_time: Arc<tokio::sync::Mutex<()>> = Arc::default();
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
+                    if let Some(tls) = tls {
+                        tls.reload();
+                    }
+                    if tls.is_some() && key_file.is_none() {
+                        continue;
+                    }
                     let (engine, key_file) = (Arc::clone(engine), key_file.clone());
                     let turn = Arc::clone(&one_at_a_time).lock_owned();
                     tokio::spawn(async move {
@@ -106,7 +116,7 @@ impl Signals {
 async fn reload_keys(engine: &Engine, key_file: Option<PathBuf>) {
     let Some(path) = key_file else {
         tracing::warn!(
-            "SIGHUP: there is nothing to read again, since PRIVATE_KEY_ENCRYPTION_KEY_FILE is not set"
+            "SIGHUP: there is nothing to read again, since PRIVATE_KEY_ENCRYPTION_KEY_FILE is not set, nor FASTPKI_TLS_CERT_FILE"
         );
         return;
     };

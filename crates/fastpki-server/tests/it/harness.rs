@@ -249,6 +249,7 @@ async fn listen(
     let state = AppState::new(
         engine.clone(),
         WebSettings {
+            https: false,
             api_prefix: "/api/v1".into(),
             project_name: "FastPKI".into(),
             public_url: options.public_url.map(str::to_owned),
@@ -259,7 +260,7 @@ async fn listen(
             auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
         },
     );
-    let running = serve(state, TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let running = serve(state, TcpListener::bind("127.0.0.1:0").unwrap(), None).unwrap();
     Ok((engine, running))
 }
 

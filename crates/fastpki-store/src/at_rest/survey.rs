@@ -52,6 +52,20 @@ impl Store {
         seal: &Arc<Seal>,
         progress: &Arc<Progress>,
     ) -> Result<Survey, StoreError> {
+        self.survey(seal, progress, i64::MAX).await
+    }
+
+    /// Opens the newest private keys: those among this many ids of each table.
+    pub async fn survey_newest_keys(&self, seal: &Arc<Seal>, ids: i64) -> Result<Survey, StoreError> {
+        self.survey(seal, &Arc::default(), ids).await
+    }
+
+    async fn survey(
+        &self,
+        seal: &Arc<Seal>,
+        progress: &Arc<Progress>,
+        newest: i64,
+    ) -> Result<Survey, StoreError> {
         let survey: Arc<Mutex<Survey>> = Arc::default();
         let mut last = Vec::new();
         for table in KeyTable::ALL {
@@ -61,10 +75,29 @@ impl Store {
         for (table, last) in KeyTable::ALL.into_iter().zip(last) {
             let (seal, total) = (Arc::clone(seal), Arc::clone(&survey));
             let work = move |page: Vec<StoredKey>| check(page, table, Arc::clone(&seal), Arc::clone(&total));
-            self.each_page(table, Which::All, PAGE, (0, last), progress, work).await?;
+            let after = last.saturating_sub(newest).max(0);
+            self.each_page(table, Which::All, PAGE, (after, last), progress, work).await?;
         }
         progress.end();
         Ok(std::mem::take(&mut *survey.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// How many private keys there are, and how many of them lie in plaintext, without opening any.
+    pub async fn count_keys(&self) -> Result<(u64, u64), StoreError> {
+        let mut total = (0, 0);
+        for table in KeyTable::ALL {
+            let sql = format!(
+                "/* count_keys */
+                 SELECT COUNT(private_key), COALESCE(SUM(CASE WHEN private_key LIKE '-----BEGIN%' THEN 1 ELSE 0 END), 0)
+                 FROM {}",
+                table.name()
+            );
+            let row = self.db.scan(move |tx| Box::pin(async move { tx.row(&sql, &[]).await })).await?;
+            let mut row = row.ok_or(StoreError::Gone)?;
+            let (count, plaintext): (u64, u64) = (row.next()?, row.next()?);
+            total = (total.0 + count, total.1 + plaintext);
+        }
+        Ok(total)
     }
 
     /// Whether any private key lies in plaintext, without opening the others.

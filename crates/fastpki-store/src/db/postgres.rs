@@ -17,6 +17,21 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn open(url: &str, tls: TlsMode, root_cert: Option<&Path>) -> Result<Self, StoreError> {
+        Self::connect(url, tls, root_cert, DURABLE).await
+    }
+
+    /// Connects to look: every write fails.
+    pub(crate) async fn look(url: &str, tls: TlsMode, root_cert: Option<&Path>) -> Result<Self, StoreError> {
+        Self::connect(url, tls, root_cert, READ_ONLY).await
+    }
+
+    /// Connects; every connection begins with this statement.
+    async fn connect(
+        url: &str,
+        tls: TlsMode,
+        root_cert: Option<&Path>,
+        first: &'static str,
+    ) -> Result<Self, StoreError> {
         let mut config = tokio_postgres::Config::from_str(url)
             .map_err(|error| StoreError::Unusable(format!("DATABASE_URL cannot be read: {error}")))?;
         config.ssl_mode(match tls {
@@ -40,8 +55,8 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT_TIMEOUT))
             .create_timeout(Some(WAIT_TIMEOUT))
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async { client.batch_execute(DURABLE).await.map_err(HookError::Backend) })
+            .post_create(Hook::async_fn(move |client, _| {
+                Box::pin(async move { client.batch_execute(first).await.map_err(HookError::Backend) })
             }))
             .build()
             .map_err(|error| StoreError::Database(error.to_string()))?;
@@ -264,6 +279,8 @@ fn refer(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
 /// What was answered survives a power cut, whatever the server's default is; stronger settings stay.
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
                        WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+/// What only looks changes nothing.
+const READ_ONLY: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
 /// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
 const CONNECTIONS: usize = 24;
 /// Seconds to wait for those who use a table that is to be rewritten; those who come later wait as long.

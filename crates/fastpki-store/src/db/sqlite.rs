@@ -1,7 +1,8 @@
 //! SQLite: one writer thread that commits in groups, read-only connections for everybody else.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
+    io::Read,
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -25,6 +26,8 @@ pub(crate) struct Sqlite {
 
 struct Readers {
     path: PathBuf,
+    /// Whether nobody has the file open, so that it can be read without the files that SQLite puts beside it.
+    unopened: bool,
     idle: Mutex<Vec<Connection>>,
     scans: Arc<Semaphore>,
 }
@@ -51,8 +54,15 @@ impl Sqlite {
             .name("sqlite-writer".into())
             .spawn(move || write_in_groups(writer, queue))
             .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
-        let readers =
-            Readers { path: path.to_owned(), idle: Mutex::default(), scans: Arc::new(Semaphore::new(SCANS)) };
+        Ok(Self { writer: orders, readers: Arc::new(Readers::of(path, false)) })
+    }
+
+    /// Opens a file that is there, to read it. Nothing in its folder changes, and every write fails.
+    pub(crate) fn look(path: &Path) -> Result<Self, StoreError> {
+        let (orders, _) = mpsc::channel(1);
+        let readers = Readers::of(path, is_unopened(path));
+        let first = readers.take().map_err(|error| cannot_be_opened(path, &error))?;
+        readers.put_back(first);
         Ok(Self { writer: orders, readers: Arc::new(readers) })
     }
 
@@ -130,11 +140,16 @@ impl Sqlite {
 }
 
 impl Readers {
+    fn of(path: &Path, unopened: bool) -> Self {
+        let scans = Arc::new(Semaphore::new(SCANS));
+        Self { path: path.to_owned(), unopened, idle: Mutex::default(), scans }
+    }
+
     fn take(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
-            None => open_reader(&self.path),
+            None => open_reader(&self.path, self.unopened),
         }
     }
 
@@ -160,12 +175,14 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         )?;
         Ok(connection)
     })();
-    opened.map_err(|error: rusqlite::Error| {
-        StoreError::Unusable(format!(
-            "the SQLite database {} cannot be opened: {error}; check DATABASE_URL, and that the folder exists and may be written to",
-            path.display()
-        ))
-    })
+    opened.map_err(|error: rusqlite::Error| cannot_be_opened(path, &error))
+}
+
+fn cannot_be_opened(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unusable(format!(
+        "the SQLite database {} cannot be opened: {error}; check DATABASE_URL, and that the folder exists and may be written to",
+        path.display()
+    ))
 }
 
 /// Waits for another process that has the file locked: in short steps, since SQLite's own grow until a lock that is
@@ -190,14 +207,38 @@ fn make_private(path: &Path) {
     let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
-fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+fn open_reader(path: &Path, unopened: bool) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if unopened {
+        Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Opens a file that is there, to read it; nothing in its folder changes.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    open_reader(path, is_unopened(path)).map_err(|error| cannot_be_opened(path, &error))
+}
+
+/// Whether a database in WAL mode has no WAL: then no program has it open. One that only reads would make a WAL,
+/// and not remove it.
+fn is_unopened(path: &Path) -> bool {
+    let mut head = [0; 20];
+    let is_wal = File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
+        && head[WRITE_VERSION] == WAL_VERSION;
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    is_wal && !Path::new(&wal).exists()
+}
+
+/// The URI of a file that nobody changes.
+fn immutable(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1")
 }
 
 /// Takes everything that waits, up to [`GROUP`] units of work, commits it at once, and only then answers.
@@ -341,6 +382,10 @@ fn closed() -> StoreError {
     StoreError::Database("the database is closed or busy".into())
 }
 
+/// Where a database's header says how it is written.
+const WRITE_VERSION: usize = 18;
+/// By a WAL.
+const WAL_VERSION: u8 = 2;
 /// How long to wait for another process that has the file locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Long reads at once; each has a thread and a connection.

@@ -5,5 +5,7 @@ mod cli;
 mod durability;
 mod keys;
 mod keys_durability;
+mod operator;
 mod program;
+mod tls;
 mod whole_job;

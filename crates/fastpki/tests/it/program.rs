@@ -95,6 +95,16 @@ impl Server {
         }
     }
 
+    /// Sends SIGHUP, and does not wait.
+    pub(crate) fn tell_to_reload(&self) {
+        self.signal("HUP");
+    }
+
+    /// The line that was logged last.
+    pub(crate) fn last_line(&self) -> String {
+        self.log.lock().expect("a log").last().cloned().unwrap_or_default()
+    }
+
     /// The process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -38,6 +38,20 @@ fn passwords_are_asked_for_and_not_shown() {
 }
 
 #[test]
+fn operators_are_asked_for_passwords_twice_and_those_are_not_shown() {
+    let host = Person::new("");
+    let create =
+        ["admin", "create-user", "--username", "alice", "--email", "a@example.com", "--role", "admin"];
+    let typed = [PASSWORD, "mistyped", PASSWORD, PASSWORD];
+    let (shown, status) = at_terminal(&host, 100, &create, &typed);
+    assert!(status == 0 && shown.contains("the two differ") && shown.contains("created admin 1"), "{shown}");
+    assert!(!shown.contains(PASSWORD) && !shown.contains("mistyped"), "{shown}");
+    let (shown, status) =
+        at_terminal(&host, 100, &["admin", "reset-password", "alice"], &[PASSWORD, PASSWORD]);
+    assert!(status == 0 && !shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
 fn deletion_takes_a_yes() {
     crate::program::run(async {
         let (_server, root) = serve(Database::create(Kind::Sqlite).await);
