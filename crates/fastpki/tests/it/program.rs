@@ -105,6 +105,11 @@ impl Server {
         self.log.lock().expect("a log").last().cloned().unwrap_or_default()
     }
 
+    /// How many lines the log has with these words.
+    pub(crate) fn lines_with(&self, words: &str) -> usize {
+        self.log.lock().expect("a log").iter().filter(|line| line.contains(words)).count()
+    }
+
     /// The process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -198,9 +198,10 @@ fn client(folder: &TempDir) -> reqwest::Client {
 }
 
 fn reload(server: &Server, expected: &str) {
+    let before = server.lines_with(expected);
     server.tell_to_reload();
     let begun = Instant::now();
-    while !server.last_line().contains(expected) {
+    while server.lines_with(expected) == before {
         assert!(begun.elapsed() < Duration::from_secs(20), "{}", server.last_line());
         std::thread::sleep(Duration::from_millis(10));
     }
