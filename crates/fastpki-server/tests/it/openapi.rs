@@ -192,7 +192,9 @@ fn compare(
     if before["items"].is_object() {
         return compare(old, &before["items"], new, &now["items"], is_request, what, problems);
     }
-    if let Value::Array(choices) = &follow(new, now)["anyOf"] {
+    // Beside properties, choices say what goes together; alone, they are what an answer may be.
+    let alone = follow(new, now)["properties"].is_null();
+    if let (true, Value::Array(choices)) = (alone, &follow(new, now)["anyOf"]) {
         for choice in choices {
             compare(old, before, new, choice, is_request, what, problems);
         }
