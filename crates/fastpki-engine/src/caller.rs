@@ -3,7 +3,7 @@
 use fastpki_types::{Flags, OrganizationId, ServiceAccountId, Timestamp, UserId, UserRole};
 
 /// The id of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalId {
     /// A user.
     User(UserId),

@@ -32,7 +32,7 @@ impl Engine {
         }
         let now = self.now();
         let (import, plan) =
-            self.lanes.sign(move || planned(&import, now).map(|plan| (import, plan))).await??;
+            self.lanes.import(move || planned(&import, now).map(|plan| (import, plan))).await??;
         let authority = plan.authority.as_ref().ok_or(Error::NotFound("CA"))?;
         let parent = match authority.is_root {
             true => None,
