@@ -86,9 +86,10 @@ impl Running {
     }
 }
 
-/// How long a server takes to stop at the most, with this grace for the requests that run.
+/// How long a process takes to stop at the most, with this grace for the requests that run. `TimeoutStopSec` of the
+/// systemd unit is longer.
 pub fn stop_within(grace: Duration) -> Duration {
-    grace + CLOSING
+    grace + CLOSING + SLACK
 }
 
 /// Lets the engine tidy up.
@@ -111,4 +112,6 @@ async fn tidy(state: AppState) {
 /// How long the head of a request may take to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the database may take to close: what is asked of it last takes milliseconds.
-const CLOSING: Duration = Duration::from_secs(10);
+const CLOSING: Duration = Duration::from_secs(8);
+/// What everything else takes, on a machine that is busy.
+const SLACK: Duration = Duration::from_secs(2);

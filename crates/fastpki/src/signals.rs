@@ -30,10 +30,9 @@ impl Signals {
         };
         let (stop, told_to_stop) = watch::channel(false);
         let (reload, told_to_reload) = mpsc::channel(1);
-        let end = stop_within + SLACK;
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(caught.pass_on(&stop, &reload, end)))?;
+            .spawn(move || runtime.block_on(caught.pass_on(&stop, &reload, stop_within)))?;
         Ok(Self { stop: told_to_stop, reload: told_to_reload })
     }
 
@@ -92,6 +91,3 @@ async fn told_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
         _ = interrupt.recv() => {}
     }
 }
-
-/// How much longer the process waits than everything in it does.
-const SLACK: Duration = Duration::from_secs(2);

@@ -27,6 +27,19 @@ async fn full_share(lanes: &Lanes, user: i32) -> (Vec<mpsc::Sender<()>>, Vec<tok
     (gates, running)
 }
 
+/// Starts as many changes of passwords as there may be at once.
+async fn full_queue(lanes: &Lanes) -> Vec<mpsc::Sender<()>> {
+    let mut all = Vec::new();
+    for user in 0.. {
+        if lanes.passwords.places_left() == 0 {
+            break;
+        }
+        all.extend(full_share(lanes, user).await.0);
+        tokio::task::yield_now().await;
+    }
+    all
+}
+
 #[tokio::test]
 async fn user_who_changes_many_passwords_is_told_to_wait_and_others_are_not() {
     let lanes = Lanes::new();
@@ -46,24 +59,15 @@ async fn user_who_changes_many_passwords_is_told_to_wait_and_others_are_not() {
 #[tokio::test]
 async fn nobody_waits_behind_more_new_passwords_than_the_queue_holds() {
     let lanes = Lanes::new();
-    let mut all = Vec::new();
-    let mut user = 0;
-    while lanes.passwords.places_left() > 0 {
-        all.push(full_share(&lanes, user).await);
-        user += 1;
-        tokio::task::yield_now().await;
-    }
-    let refused = lanes.password(Some(UserId(user)), || ()).await;
+    let _gates = full_queue(&lanes).await;
+    let refused = lanes.password(Some(UserId(-1)), || ()).await;
     assert!(matches!(refused, Err(Error::Busy(_))));
 }
 
 #[tokio::test]
 async fn sign_ins_do_not_wait_for_new_passwords() {
     let lanes = Lanes::new();
-    let mut all = Vec::new();
-    for user in 0..4 {
-        all.push(full_share(&lanes, user).await);
-    }
+    let _gates = full_queue(&lanes).await;
     lanes.sign_in(|| ()).await.unwrap();
 }
 
