@@ -112,10 +112,10 @@ async fn run<T: Send + 'static>(
 
 const TOO_MANY_SIGN_INS: &str = "too many users sign in at once";
 const TOO_MANY_PASSWORDS: &str = "too many passwords are changed at once";
-/// Sign-ins of each core that run or wait: at a third of a second each, the last waits for ten seconds, and a client
-/// that comes again waits no longer than it would have.
+/// Sign-ins that run or wait, for each core: at a third of a second each, the last waits for ten seconds, about as long
+/// as people do.
 const SIGN_INS_PER_CORE: usize = 32;
-/// New passwords of each turn of their lane that run or wait: the last waits for some five seconds.
+/// New passwords that run or wait, for each turn of their lane: the last waits for some five seconds.
 const PASSWORDS_PER_TURN: usize = 16;
 /// New passwords of one user that run or wait: an admin who sets up a team by a script has no more at once.
 const PASSWORDS_PER_USER: usize = 8;

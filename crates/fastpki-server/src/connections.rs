@@ -43,12 +43,12 @@ impl ConnectionBounds {
 
 impl Default for ConnectionBounds {
     fn default() -> Self {
-        // What Linux allows where nobody has set anything.
+        // The limit on Linux where nobody has set one.
         Self::for_open_files(1024)
     }
 }
 
-/// Who is let in, and who is in.
+/// Decides which connections are let in, and counts those that are.
 pub(crate) struct Door {
     bounds: ConnectionBounds,
     trusted_proxies: Vec<IpNet>,
@@ -181,7 +181,7 @@ impl Doorkeeper {
                     tracing::warn!(%peer, "a connection was refused, and perhaps others: {why}");
                 }
                 if self.plain {
-                    // What does not fit into an empty buffer is not worth waiting for.
+                    // It fits into the buffer of a new connection; where it does not, nobody waits.
                     let _ = stream.into_std().and_then(|mut stream| stream.write(REFUSAL));
                 }
                 Err(io::Error::other(why))
@@ -190,7 +190,7 @@ impl Doorkeeper {
     }
 }
 
-/// What a client is told that is not let in.
+/// The answer to a client that is not let in.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 10\r\ncontent-type: application/json\r\ncontent-length: 56\r\n\r\n{\"detail\":\"too many connections: try again in a moment\"}";
 /// Connections in all, however many files may be open: at 20 KB each they take 160 MB.
 const MAX_CONNECTIONS: usize = 8192;

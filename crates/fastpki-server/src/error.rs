@@ -49,7 +49,6 @@ impl<E: Into<Error>> From<E> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let is_busy = matches!(self, Self::Engine(Error::Busy(_)));
         let (status, detail) = match self {
             Self::Engine(error) => engine(error),
             Self::Unprocessable(problems) => (StatusCode::UNPROCESSABLE_ENTITY, json!(problems)),
@@ -75,7 +74,7 @@ impl IntoResponse for ApiError {
             }
         };
         let mut response = (status, Json(json!({ "detail": detail }))).into_response();
-        if is_busy {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -189,7 +189,7 @@ impl<T: FromFields> Describe for Query<T> {
     }
 }
 
-/// A JSON body of so many bytes at the most that has not been read: what the caller may do is asked first.
+/// A JSON body of so many bytes at the most that has not been read yet: the handler asks for the right first.
 pub(crate) struct Unread<T, const MAX: usize = MAX_BODY> {
     request: Option<Request>,
     read_as: PhantomData<fn() -> T>,

@@ -13,7 +13,7 @@ pub(crate) async fn refuse_long_heads(request: Request, next: Next) -> Result<Re
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Bytes of the head as the client sent it, but for blanks that nobody needs.
+/// Bytes of the head as the client sent it, except blanks that mean nothing.
 fn length(parts: &Parts) -> usize {
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let line = parts.method.as_str().len() + target + " ".len() + " HTTP/1.1\r\n".len();

@@ -34,7 +34,7 @@ impl LargeBodies {
 
 /// Large bodies in memory at once: each takes up to some 300 MB while it is dealt with.
 const AT_ONCE: usize = 2;
-/// Those that wait: more than people who bring CAs along at the same time.
+/// Those that wait: more than people who import CAs at the same time.
 const WAITING: usize = 8;
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(matches!(bodies.turn().await, Err(Error::Busy(_))));
-        // Whoever reads on another thread keeps the turn.
+        // Reading on another thread keeps the turn.
         let on_a_thread = first.clone();
         drop(first);
         assert_eq!(bodies.turns.available_permits(), 0);

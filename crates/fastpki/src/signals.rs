@@ -1,4 +1,4 @@
-//! What the process is told from outside, and that it ends when it is told to.
+//! Signals from outside: the process ends when it is told to, whatever its other threads wait for.
 
 use std::{io, process, thread, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
     time::sleep,
 };
 
-/// What the process was told.
+/// The signals that have arrived.
 pub(crate) struct Signals {
     stop: watch::Receiver<bool>,
     reload: mpsc::Receiver<()>,
@@ -52,7 +52,7 @@ impl Signals {
     }
 }
 
-/// The signals that are caught.
+/// The sources of signals.
 struct Caught {
     terminate: Signal,
     interrupt: Signal,

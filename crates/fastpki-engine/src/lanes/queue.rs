@@ -42,7 +42,7 @@ impl Queue {
     }
 }
 
-/// How much each user has running or waiting. Those who are no user count as one.
+/// Counts what each user has running or waiting. Callers who are no users count as one.
 #[derive(Clone, Default)]
 pub(super) struct Shares(Arc<Mutex<HashMap<Option<UserId>, usize>>>);
 

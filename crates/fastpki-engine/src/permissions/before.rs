@@ -1,5 +1,5 @@
-//! What can be asked before it is known what exactly is wanted: so that nobody sends a body in vain, nor costs its
-//! reading. The permit is asked for afterwards all the same.
+//! Checks before a body is read, while it is not known yet what exactly is wanted: a caller without any right costs
+//! no reading. The permit is asked for afterwards all the same.
 
 use fastpki_types::{User, UserRole, UserUpdate};
 

@@ -1,4 +1,4 @@
-//! Bodies: the right is asked before they are read, and what nobody has asked for stays small.
+//! Bodies: the right is asked before they are read, and those that anybody may send are small.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 on_both_databases! {
-    whoever_may_not_is_refused_before_a_body_is_read,
+    callers_without_the_right_are_refused_before_a_body_is_read,
     refused_import_gets_its_answer_after_all_of_it_was_sent,
     bodies_that_anybody_may_send_are_small,
     bodies_of_very_many_values_are_refused,
@@ -22,7 +22,7 @@ on_one_server! {
     lists_of_one_user_leave_the_database_to_others,
 }
 
-async fn whoever_may_not_is_refused_before_a_body_is_read(server: Server) {
+async fn callers_without_the_right_are_refused_before_a_body_is_read(server: Server) {
     let world = server.world().await;
     let ca = world.red_admin.create_ca("Red", json!({})).await;
     world.red_admin.create_certificate(&ca, "www.example.com", json!({})).await;
@@ -121,7 +121,7 @@ async fn imports_beyond_the_queue_are_told_to_come_again(server: Server) {
     // Those who read lists, and other bodies, do not wait.
     root.get("/api/v1/cas/").await.expect(StatusCode::OK);
     root.create_ca("Root", json!({})).await;
-    // Once the bodies are there, whoever comes again is served.
+    // Once the bodies are there, a client that comes again is served.
     for client in &mut withheld {
         client.send(" ".repeat(1000));
     }

@@ -5,8 +5,10 @@ use std::{
     net::TcpStream,
     process::Command,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::program::{PROGRAM, SECRET_KEY, Server};
 
@@ -39,6 +41,32 @@ fn soft_limit_of_open_files_is_raised() {
     server.stop();
 }
 
+#[test]
+fn server_without_a_file_to_open_says_so_and_goes_on() {
+    let server = limited("true");
+    // None is left but those that it has.
+    let pid = Pid::from_raw(server.id().try_into().expect("a process id")).expect("a process");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.id())).expect("its files").count() as u64;
+    let limit = Rlimit { current: Some(open + 3), maximum: Some(4096) };
+    let before = prlimit(Some(pid), Resource::Nofile, limit).expect("a limit");
+    let waiting: Vec<TcpStream> = (0..20).map(|_| connect(&server)).collect();
+    let begun = Instant::now();
+    while server.lines_with("connections cannot be accepted") == 0 {
+        assert!(begun.elapsed() < PATIENCE, "{}", server.last_line());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(waiting);
+    prlimit(Some(pid), Resource::Nofile, before).expect("a limit");
+    assert_eq!(status(&mut connect(&server), true), "200");
+    assert_eq!(
+        server.lines_with("connections cannot be accepted"),
+        1,
+        "it is said once a minute at the most"
+    );
+    let log = server.stop();
+    assert!(log.iter().any(|line| line.contains("Too many open files")), "{log:#?}");
+}
+
 /// Starts a server with limits.
 fn limited(limits: &str) -> Server {
     let mut command = Command::new("bash");
@@ -50,7 +78,7 @@ fn limited(limits: &str) -> Server {
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.base_url.trim_start_matches("http://")).expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream
 }
 
@@ -74,3 +102,6 @@ fn status(client: &mut TcpStream, asks: bool) -> String {
     }
     String::from_utf8_lossy(&answer[9..12]).into_owned()
 }
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -156,7 +156,7 @@ fn begin(folder: &TempDir, settings: &[(&str, &str)]) -> Child {
         line.clear();
         assert!(log.read_line(&mut line).expect("a line") > 0, "it has ended");
     }
-    // What else it says is read by nobody, and must not fail.
+    // Nobody reads the rest of the log; writing to it must not fail.
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     child
 }
@@ -217,5 +217,5 @@ impl Other {
     }
 }
 
-/// How long what takes no time may take, on a machine that is busy.
+/// A limit for things that take no time, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(20);
