@@ -6,6 +6,7 @@ use crate::{
     Store,
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    grants::{self, Grant},
 };
 
 /// An entry to be written with the change it tells of.
@@ -29,6 +30,8 @@ pub struct NewAudit {
     pub resource_id: Option<i32>,
     /// Particulars, for people.
     pub detail: Option<String>,
+    /// What it was permitted for; looked at again before anything is written.
+    pub grant: Grant,
 }
 
 /// Which entries to read.
@@ -106,24 +109,36 @@ impl Store {
     }
 }
 
-/// Writes an entry within a change.
+impl NewAudit {
+    /// Fails where the change that this entry tells of is not permitted any more. A change asks it first, so that locks
+    /// are taken in one order.
+    pub(crate) async fn admit(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        grants::check(tx, &std::mem::take(&mut self.grant)).await
+    }
+}
+
+/// Writes an entry within a change, which fails where it is not permitted any more.
 pub(crate) async fn record(
     tx: &mut Tx,
     audit: &NewAudit,
     resource_id: Option<i32>,
 ) -> Result<(), StoreError> {
-    let id = tx.next_id(Table::AuditLogs).await?;
+    // Nothing is asked twice of a change that was admitted.
+    grants::check(tx, &audit.grant).await?;
+    let id = tx.next_id_within(Table::AuditLogs).await?;
     let known = stand_in(audit.action);
     let username = audit.user.as_ref().map(|(_, name)| name.as_str()).or(audit.username.as_deref());
-    tx.execute(
+    let sql = format!(
         "/* record_audit */
          INSERT INTO audit_logs (id, created_at, action, user_id, username, service_account_id,
                                  service_account_name, organization_id, original_organization_id, resource_type,
                                  resource_id, detail, own_action)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8),
-                 CASE WHEN NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = $8) THEN $8 END, $9, $10, $11, $12)",
+         VALUES ({id}, $1, $2, $3, $4, $5, $6, (SELECT o.id FROM organizations o WHERE o.id = $7),
+                 CASE WHEN NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = $7) THEN $7 END, $8, $9, $10, $11)"
+    );
+    tx.execute(
+        &sql,
         &[
-            id.into(),
             audit.at.into(),
             Value::named(known.unwrap_or(audit.action)),
             audit.user.as_ref().map(|(id, _)| *id).into(),

@@ -24,5 +24,6 @@ mod public;
 mod service_accounts;
 mod sessions;
 mod several_servers;
+mod standing;
 mod tenants;
 mod users;
