@@ -82,7 +82,8 @@ impl Store {
                     only("organization_id =", filter.organization_id.into());
                     if let Some(action) = filter.action {
                         let condition = match stand_in(action) {
-                            Some(_) => "own_action =",
+                            // FastPKI's main branch wrote some that the release has no name for.
+                            Some(_) => "COALESCE(own_action, CAST(action AS VARCHAR)) =",
                             None => "own_action IS NULL AND action =",
                         };
                         only(condition, Value::named(action));
@@ -157,19 +158,19 @@ pub(crate) async fn record(
 }
 
 /// The action under which FastPKI 0.4.0 finds an entry whose own action it has no name for: it fails on names
-/// it does not know.
+/// it does not know. Its main branch knows `ca_update`, the release does not.
 fn stand_in(action: AuditAction) -> Option<AuditAction> {
     match action {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
         AuditAction::TokensInvalidate | AuditAction::UserDelete => Some(AuditAction::UserUpdate),
-        AuditAction::CaImport => Some(AuditAction::CaCreate),
+        AuditAction::CaImport | AuditAction::CaUpdate => Some(AuditAction::CaCreate),
         AuditAction::OrgUpdate => Some(AuditAction::OrgCreate),
         AuditAction::KeysEncrypt
         | AuditAction::KeysRotate
         | AuditAction::KeysDecrypt
         | AuditAction::KeysVerify
         | AuditAction::KeysRetire
-        | AuditAction::KeysWipe => Some(AuditAction::CaUpdate),
+        | AuditAction::KeysWipe => Some(AuditAction::CaCreate),
         _ => None,
     }
 }
