@@ -54,14 +54,16 @@ impl Engine {
     /// parent and for what will be the new CA's organization.
     pub async fn create_intermediate(
         &self,
-        permit: Permit<CreateCa, Home>,
+        mut permit: Permit<CreateCa, Home>,
         parent: Permit<CreateCa, AuthorityRow>,
         new: CaCreate,
         base: &str,
     ) -> Result<(AuthorityRow, PrivateKeyPem), Error> {
-        let parent = parent.resource;
+        let Permit { resource: parent, actor, .. } = parent;
+        permit.actor.grant.held.extend(actor.grant.held);
         let signer = self.signer(parent.ca.id).await?;
         self.check_not_revoked(&signer).await?;
+        permit.actor.grant.held.extend(signer.held());
         let path_len = intermediate_path_len(signer.certificate(), new.path_length)?;
         let subject = Name::parse(&new.subject_dn)?;
         let profile = Profile::Intermediate { path_len };
@@ -272,7 +274,8 @@ impl Engine {
         permit: Permit<MoveCa, AuthorityRow>,
         change: CaAssignOrganization,
     ) -> Result<AuthorityRow, Error> {
-        let Permit { resource: row, actor, .. } = permit;
+        let Permit { resource: row, mut actor, .. } = permit;
+        let grant = std::mem::take(&mut actor.grant);
         let CaAssignOrganization { organization_id: to, cascade } = change;
         self.check_organization_exists(to).await?;
         let now = self.now();
@@ -290,7 +293,7 @@ impl Engine {
                 |log| actor.clone().audit(now, AuditAction::CaUpdate, Some(log), "ca", detail.clone());
             logs.map(entry).collect()
         };
-        Ok(self.store.move_authority(id, to, cascade, now, audits).await?)
+        Ok(self.store.move_authority(id, to, cascade, now, grant, audits).await?)
     }
 
     /// Deletes a CA with its certificates and its CRL.

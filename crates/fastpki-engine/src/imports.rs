@@ -15,7 +15,8 @@ use fastpki_x509::{
 };
 
 use crate::{
-    AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Permit, permissions::Actor, subject::key_type,
+    Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Owned, Permit, permissions::Actor,
+    subject::key_type,
 };
 
 impl Engine {
@@ -28,7 +29,8 @@ impl Engine {
         permit: Permit<ImportCa, Option<OrganizationId>>,
         import: CaImport,
     ) -> Result<CaImported, Error> {
-        let Permit { resource: organization, actor, .. } = permit;
+        let Permit { resource: organization, mut actor, .. } = permit;
+        let mut grant = std::mem::take(&mut actor.grant);
         if let Some(organization) = organization {
             self.check_organization_exists(organization).await?;
         }
@@ -40,6 +42,7 @@ impl Engine {
             true => None,
             false => self.issuer_here(caller, &authority.certificate).await?,
         };
+        grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
         let (name, dry_run) = (import.name.clone(), import.dry_run);
         let (sealing, importer) = (Arc::clone(&seal), actor.clone());
@@ -56,7 +59,7 @@ impl Engine {
             );
             actor.audit(now, AuditAction::CaImport, organization, "ca", detail)
         };
-        let report = self.store.import_authority(rows, dry_run, now, audit).await?;
+        let report = self.store.import_authority(rows, dry_run, now, grant, audit).await?;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.
         drop(seal);
         Ok(report)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastpki_store::NewCertificate;
+use fastpki_store::{Held, NewCertificate};
 use fastpki_types::{
     AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType,
     CsrSign, KeyType, PrivateKeyPem, Timestamp,
@@ -152,10 +152,11 @@ impl Engine {
         renewal: CertificateRenew,
         base: &str,
     ) -> Result<Issued, Error> {
-        let CertificateRow { certificate: old, is_csr_origin } = permit.resource;
+        let Permit { resource: CertificateRow { certificate: old, is_csr_origin }, actor, .. } = permit;
         let issuer =
             old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
-        let permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
+        let mut permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
+        permit.actor.grant.held.extend(actor.grant.held);
         let csr = match (is_csr_origin, renewal.csr) {
             (true, None) => {
                 return Err(Error::Coded {
@@ -261,7 +262,11 @@ impl Engine {
         terms: Terms,
         subject: impl FnOnce(Profile) -> Result<(Subject, SubjectKey), Error> + Send + 'static,
     ) -> Result<Issued, Error> {
-        let Permit { resource: authority, actor, .. } = permit;
+        let Permit { resource: authority, mut actor, .. } = permit;
+        actor.grant.held.extend(signer.held());
+        if let Some((account, policy)) = actor.service_account.as_ref().zip(terms.policy.as_ref()) {
+            actor.grant.held.push(Held::Policy(account.0, Box::new(policy.rules().clone())));
+        }
         let now = self.now();
         let serial = self.new_serial();
         let urls = urls(&authority, &terms.base)?;

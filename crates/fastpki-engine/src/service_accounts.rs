@@ -223,6 +223,8 @@ impl Engine {
             organization_id: Some(account.organization_id),
             flags: account.flags,
             access_token: None,
+            tokens_invalidated_at: None,
+            account_token: Some(token.id),
         }))
     }
 

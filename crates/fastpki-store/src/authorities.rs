@@ -8,6 +8,7 @@ use crate::{
     certificates::Visible,
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    grants::{self, Grant},
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -83,11 +84,12 @@ impl Store {
         &self,
         new: NewAuthority,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = CaId(tx.next_id(Table::Authorities).await?);
                     if let Some(parent) = new.parent_ca_id {
                         let sql = "/* stop_leaf_certs */
@@ -115,12 +117,14 @@ impl Store {
         to: OrganizationId,
         cascade: bool,
         now: Timestamp,
+        grant: Grant,
         audits: impl FnOnce(Moved) -> Vec<NewAudit> + Send + 'static,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    grants::check(tx, &grant).await?;
                     if give(tx, id, to, now).await? == 0 {
                         return Err(StoreError::Gone);
                     }
@@ -255,11 +259,12 @@ impl Store {
     }
 
     /// Deletes a CA with its certificates and CRL, unless others hang below it.
-    pub async fn delete_authority(&self, id: CaId, audit: NewAudit) -> Result<(), StoreError> {
+    pub async fn delete_authority(&self, id: CaId, mut audit: NewAudit) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    audit.admit(tx).await?;
                     let children =
                         "/* child */ SELECT id FROM certificate_authorities WHERE parent_ca_id = $1 LIMIT 1";
                     if tx.row(children, &[id.into()]).await?.is_some() {

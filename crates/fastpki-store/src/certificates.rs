@@ -136,11 +136,12 @@ impl Store {
         &self,
         new: NewCertificate,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<Certificate, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = CertificateId(tx.next_id(Table::Certificates).await?);
                     use_serial(tx, new.issuer_id, &new.serial_number).await?;
                     insert(tx, id, &new, new.issuer_id, now).await?;
@@ -215,11 +216,12 @@ impl Store {
         id: CertificateId,
         reason: Option<String>,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<CertificateRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let Some((issuer, serial)) = mark_revoked(tx, id, now, now).await? else {
                         let there = one(tx, id).await?.is_some();
                         return Err(if there { StoreError::AlreadyRevoked } else { StoreError::Gone });

@@ -1,8 +1,9 @@
 //! Who may change users, organizations and service accounts.
 
+use fastpki_store::Held;
 use fastpki_types::{OrganizationId, ServiceAccount, User, UserRole, UserUpdate};
 
-use super::Permit;
+use super::{Action, Owned, Permit};
 use crate::{AuthorityRow, Caller, Error};
 
 /// Marks the permit to change a user.
@@ -50,7 +51,8 @@ impl Caller {
             if is_self && (change.role.is_some() || change.is_active.is_some()) {
                 return forbidden("nobody changes their own role or activity: ask another superuser");
             }
-            return Ok(self.granted((user, change)));
+            let held = held_user(&user);
+            return Ok(self.granted((user, change), [held]));
         }
         let administers = self.administers(user.organization_id) && user.role != UserRole::Superuser;
         if !is_self && !administers {
@@ -62,7 +64,8 @@ impl Caller {
         if change.flags.any() && !administers {
             return forbidden("flags are changed by admins of the user's organization and by superusers");
         }
-        Ok(self.granted((user, change)))
+        let held = held_user(&user);
+        Ok(self.granted((user, change), [held]))
     }
 
     /// Leave to delete a user: superusers, but not themselves.
@@ -73,7 +76,8 @@ impl Caller {
         if self.user_id() == Some(user.id) {
             return Err(Error::Invalid("nobody deletes themselves: ask another superuser".into()));
         }
-        Ok(self.granted(user))
+        let held = held_user(&user);
+        Ok(self.granted(user, [held]))
     }
 
     /// Whether the caller may look into an organization: its members, superusers.
@@ -90,7 +94,7 @@ impl Caller {
         organization: OrganizationId,
     ) -> Result<Permit<UpdateOrganization, OrganizationId>, Error> {
         self.check_administers(organization)?;
-        Ok(self.granted(organization))
+        Ok(self.granted(organization, []))
     }
 
     /// Leave to delete an organization: superusers.
@@ -101,7 +105,7 @@ impl Caller {
         if !self.is_superuser() {
             return forbidden("only superusers delete organizations");
         }
-        Ok(self.granted(organization))
+        Ok(self.granted(organization, []))
     }
 
     /// Whether the caller may change an organization and its members, whoever they are.
@@ -124,7 +128,8 @@ impl Caller {
         if !self.is_superuser() && (user.role == UserRole::Superuser || !is_free) {
             return forbidden("admins add users without an organization who are no superusers");
         }
-        Ok(self.granted((organization, user)))
+        let held = held_user(&user);
+        Ok(self.granted((organization, user), [held]))
     }
 
     /// Leave to take a user out of an organization: superusers; its admins, but not superusers.
@@ -142,7 +147,8 @@ impl Caller {
         } else if user.role == UserRole::Superuser || !is_member {
             return forbidden("admins remove users of their own organization who are no superusers");
         }
-        Ok(self.granted((organization, user)))
+        let held = held_user(&user);
+        Ok(self.granted((organization, user), [held]))
     }
 
     /// Leave to give a CA to another organization: superusers.
@@ -150,7 +156,8 @@ impl Caller {
         if !self.is_superuser() {
             return forbidden("only superusers give a CA to another organization");
         }
-        Ok(self.granted(row))
+        let held = row.held(Action::Read);
+        Ok(self.granted(row, [held]))
     }
 
     /// Leave to bring a CA along: admins into their own organization, superusers into any or none.
@@ -159,11 +166,11 @@ impl Caller {
         asked: Option<OrganizationId>,
     ) -> Result<Permit<ImportCa, Option<OrganizationId>>, Error> {
         if self.is_superuser() {
-            return Ok(self.granted(asked.or(self.organization_id)));
+            return Ok(self.granted(asked.or(self.organization_id), []));
         }
         match self.organization_id {
             Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
-                Ok(self.granted(Some(own)))
+                Ok(self.granted(Some(own), []))
             }
             _ => forbidden("only admins, into their own organization, and superusers import CAs"),
         }
@@ -179,11 +186,11 @@ impl Caller {
             let organization = asked.or(self.organization_id).ok_or_else(|| {
                 Error::Invalid("say whose the service account is to be: give organization_id".into())
             })?;
-            return Ok(self.granted(organization));
+            return Ok(self.granted(organization, []));
         }
         match self.organization_id {
             Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
-                Ok(self.granted(own))
+                Ok(self.granted(own, []))
             }
             _ => forbidden("only admins, in their own organization, and superusers manage service accounts"),
         }
@@ -198,7 +205,8 @@ impl Caller {
         if !self.is_superuser() && !self.administers(Some(account.organization_id)) {
             return forbidden("only admins and superusers manage service accounts");
         }
-        Ok(self.granted(account))
+        let held = Held::ServiceAccount { id: account.id, organization_id: account.organization_id };
+        Ok(self.granted(account, [held]))
     }
 
     /// Whether the caller sees a service account: another organization's is not there.
@@ -212,6 +220,11 @@ impl Caller {
     fn administers(&self, organization: Option<OrganizationId>) -> bool {
         self.role == UserRole::Admin && organization.is_some() && organization == self.organization_id
     }
+}
+
+/// A user as they are where a permit to change them is given.
+fn held_user(user: &User) -> Held {
+    Held::User { id: user.id, role: user.role, organization_id: user.organization_id }
 }
 
 /// The change without what is as it was.

@@ -54,7 +54,7 @@ pub(super) fn routes() -> Routes {
             "Delete a CA with its certificates and its CRL; 409 while other CAs hang below it",
             &[403, 404, 409],
         )
-        .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404])
+        .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404, 409])
         .on(GET, "/cas/{ca_id}/chain", chain, "From a CA to its root", &[403, 404])
         .on(GET, "/cas/{ca_id}/children", children, "The CAs right below a CA", &[403, 404])
 }

@@ -41,7 +41,7 @@ pub(super) fn routes() -> Routes {
             "/certificates/{cert_id}/private-key",
             private_key,
             "A certificate with its private key, or null where the server has none",
-            &[403, 404],
+            &[403, 404, 409],
         )
         .on(
             POST,

@@ -57,7 +57,7 @@ pub(super) fn routes() -> Routes {
             "/service-accounts/{sa_id}/tokens/{token_id}",
             revoke_token,
             "Revoke a token",
-            &[403, 404],
+            &[403, 404, 409],
         )
         .on(
             PUT,
@@ -72,7 +72,7 @@ pub(super) fn routes() -> Routes {
             "/service-accounts/{sa_id}/policy",
             clear_policy,
             "Let a service account have nothing issued",
-            &[403, 404],
+            &[403, 404, 409],
         )
 }
 

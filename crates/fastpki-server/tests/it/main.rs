@@ -27,5 +27,6 @@ mod raw;
 mod service_accounts;
 mod sessions;
 mod several_servers;
+mod standing;
 mod tenants;
 mod users;

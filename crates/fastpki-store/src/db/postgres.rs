@@ -166,13 +166,21 @@ impl Client {
         let object = self.object()?;
         let statement = object.prepare_cached(sql).await?;
         let rows = object.query(&statement, &refer(values)).await?;
-        rows.iter()
-            .map(|row| {
-                let values: Result<Vec<Value>, _> =
-                    (0..row.len()).map(|column| row.try_get::<_, Value>(column)).collect();
-                Ok(Row::new(values?))
-            })
-            .collect()
+        rows.iter().map(row).collect()
+    }
+
+    /// Asks without waiting for one answer before the next question is sent. PostgreSQL answers in their order.
+    pub(super) async fn ask(&self, questions: &[(String, Vec<Value>)]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let object = self.object()?;
+        let mut statements = Vec::with_capacity(questions.len());
+        for (sql, _) in questions {
+            statements.push(object.prepare_cached(sql).await?);
+        }
+        let asked = statements.iter().zip(questions).map(async |(statement, (_, values))| {
+            let rows = object.query(statement, &refer(values)).await?;
+            rows.iter().map(row).collect::<Result<Vec<Row>, StoreError>>()
+        });
+        try_join_all(asked).await
     }
 
     pub(super) async fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
@@ -281,6 +289,12 @@ impl Drop for Client {
             drop(Object::take(object));
         }
     }
+}
+
+fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+    let values: Result<Vec<Value>, _> =
+        (0..row.len()).map(|column| row.try_get::<_, Value>(column)).collect();
+    Ok(Row::new(values?))
 }
 
 fn refer(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
