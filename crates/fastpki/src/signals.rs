@@ -17,7 +17,8 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Catches SIGTERM, SIGINT and SIGHUP from now on, on a thread of its own, whatever the others wait for. Once
-    /// told to stop, the process ends within this time, or at once when told so again.
+    /// told to stop, the process ends within this time, or at once on another SIGINT. Another SIGTERM changes nothing:
+    /// service managers repeat it.
     pub(crate) fn catch(stop_within: Duration) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let caught = {
@@ -63,15 +64,16 @@ impl Caught {
     async fn pass_on(mut self, stop: &watch::Sender<bool>, reload: &mpsc::Sender<()>, end: Duration) {
         loop {
             tokio::select! {
-                () = told_to_end(&mut self.terminate, &mut self.interrupt) => break,
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
                 // Where one is not dealt with yet, its files are read after this.
                 _ = self.hangup.recv() => drop(reload.try_send(())),
             }
         }
         stop.send_replace(true);
         tokio::select! {
-            () = told_to_end(&mut self.terminate, &mut self.interrupt) => {
-                tracing::warn!("told to stop again: ending at once; requests that ran get no answer");
+            _ = self.interrupt.recv() => {
+                tracing::warn!("interrupted again: ending at once; requests that ran get no answer");
                 process::exit(1);
             }
             () = sleep(end) => {
@@ -82,12 +84,5 @@ impl Caught {
                 process::exit(0);
             }
         }
-    }
-}
-
-async fn told_to_end(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

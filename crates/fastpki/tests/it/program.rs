@@ -86,6 +86,11 @@ impl Server {
         self.signal("TERM");
     }
 
+    /// Sends SIGINT, as Ctrl-C does, and does not wait.
+    pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
     /// Tells the server to read its keys again; the line it logs about that.
     pub(crate) fn hang_up(&self) -> String {
         let about_it = |lines: &[String]| lines.iter().filter(|line| line.contains("SIGHUP")).count();

@@ -109,11 +109,12 @@ fn server_stops_before_clients_that_do_not_read_have_used_up_the_grace() {
 }
 
 #[test]
-fn server_that_is_told_to_stop_again_ends_at_once() {
+fn stopping_server_that_is_interrupted_ends_at_once_and_one_that_is_told_again_does_not() {
     let server = Server::start(&[("SECRET_KEY", SECRET_KEY), ("FASTPKI_STOP_SECONDS", "3600")]);
     let root = run(Client::first(&server.base_url));
     // It waits for this body for half a minute.
-    let (withheld, _) = request(&server, &root.token, "POST /api/v1/cas/", 1000);
+    let (mut withheld, _) = request(&server, &root.token, "POST /api/v1/cas/", 1000);
+    let (_other, _) = request(&server, &root.token, "POST /api/v1/cas/", 1000);
     server.tell_to_stop();
     let begun = Instant::now();
     while server.lines_with("stopping: finishing what runs") == 0 {
@@ -121,10 +122,15 @@ fn server_that_is_told_to_stop_again_ends_at_once() {
         std::thread::sleep(Duration::from_millis(5));
     }
     server.tell_to_stop();
+    // It answers what had begun: the second SIGTERM has changed nothing.
+    withheld.write_all(&[b' '; 1000]).expect("it reads");
+    let mut answer = [0; 12];
+    withheld.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 422");
+    server.interrupt();
     let (status, log) = server.end_within(SOON);
     assert_eq!(status, Some(1), "{log:#?}");
     assert!(log.iter().any(|line| line.contains("ending at once")), "{log:#?}");
-    drop(withheld);
 }
 
 #[test]
