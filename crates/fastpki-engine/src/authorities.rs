@@ -160,11 +160,13 @@ impl Engine {
         caller: &Caller,
         page: AuthorityPage,
     ) -> Result<Vec<AuthorityRow>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.authorities(caller.visible(), page.after, page.skip, page.limit).await?)
     }
 
     /// How many CAs the caller sees.
     pub async fn count_authorities(&self, caller: &Caller) -> Result<i64, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.count_authorities(caller.visible()).await?)
     }
 
@@ -175,6 +177,7 @@ impl Engine {
 
     /// The CAs right below this one that the caller may read.
     pub async fn children(&self, caller: &Caller, id: CaId) -> Result<Vec<AuthorityRow>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         let mut children = self.store.authority_children(id).await?;
         children.retain(|child| caller.may_read(child));
         Ok(children)
@@ -183,12 +186,14 @@ impl Engine {
     /// A page of certificates after an id, by id, as they are now.
     pub async fn certificates(
         &self,
+        caller: &Caller,
         filter: CertificateFilter,
         after: CertificateId,
         skip: i64,
         limit: i64,
     ) -> Result<Vec<CertificateRow>, Error> {
         let now = self.now();
+        let _turn = self.lanes.reading(caller.id).await;
         let rows = self.store.certificates(filter, after, skip, limit).await?;
         Ok(rows.into_iter().map(|row| aged(row, now)).collect())
     }
@@ -197,9 +202,11 @@ impl Engine {
     /// through, a page at a time.
     pub async fn certificate_by_fingerprint(
         &self,
+        caller: &Caller,
         filter: CertificateFilter,
         fingerprint: &str,
     ) -> Result<Option<CertificateId>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         let mut after = CertificateId(0);
         loop {
             let rows = self.store.certificates(filter.clone(), after, 0, FINGERPRINT_PAGE).await?;
@@ -223,7 +230,8 @@ impl Engine {
     }
 
     /// How many certificates there are in a list.
-    pub async fn count_certificates(&self, filter: CertificateFilter) -> Result<i64, Error> {
+    pub async fn count_certificates(&self, caller: &Caller, filter: CertificateFilter) -> Result<i64, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.count_certificates(filter).await?)
     }
 

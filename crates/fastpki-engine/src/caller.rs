@@ -6,7 +6,7 @@ use fastpki_types::{
 };
 
 /// The id of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalId {
     /// A user.
     User(UserId),

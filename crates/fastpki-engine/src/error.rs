@@ -39,6 +39,9 @@ pub enum Error {
     /// It is not in the state for it.
     #[error("{0}")]
     Conflict(String),
+    /// Too much of the same kind is waiting already: what it is. It may be tried again after a moment.
+    #[error("{0}: try again in a moment")]
+    Busy(&'static str),
     /// A fault of ours or of the machine; the text is for the log alone.
     #[error("{0}")]
     Internal(String),

@@ -1,5 +1,7 @@
 //! Bringing along a CA that another program kept, with what it issued.
 
+use std::sync::Arc;
+
 use fastpki_store::{
     ImportedAuthority, ImportedCertificate, ImportedRevocation, NewAuthority, NewCertificate,
 };
@@ -34,7 +36,7 @@ impl Engine {
         }
         let now = self.now();
         let (import, plan) =
-            self.lanes.sign(move || planned(&import, now).map(|plan| (import, plan))).await??;
+            self.lanes.import(move || planned(&import, now).map(|plan| (import, plan))).await??;
         let authority = plan.authority.as_ref().ok_or(Error::NotFound("CA"))?;
         let parent = match authority.is_root {
             true => None,
@@ -42,11 +44,14 @@ impl Engine {
         };
         grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
-        let sealed = |key: &PrivateKey| seal.seal(&PrivateKeyPem::from(key.to_pkcs8_pem()), now);
-        let new =
-            NewImport { import: &import, plan: &plan, organization, parent: parent.as_ref(), actor: &actor };
-        let rows = new.rows(sealed)?;
         let (name, dry_run) = (import.name.clone(), import.dry_run);
+        let (sealing, importer) = (Arc::clone(&seal), actor.clone());
+        let rows = self.lanes.import(move || {
+            let sealed = |key: &PrivateKey| sealing.seal(&PrivateKeyPem::from(key.to_pkcs8_pem()), now);
+            let (parent, actor) = (parent.as_ref(), &importer);
+            NewImport { import: &import, plan: &plan, organization, parent, actor }.rows(sealed)
+        });
+        let rows = rows.await??;
         let audit = move |report: &CaImported| {
             let detail = format!(
                 "Imported CA '{name}': {} certificates and {} revocations",

@@ -1,5 +1,6 @@
 //! Who may do what: the one place where it is decided.
 
+mod before;
 mod principals;
 
 use std::marker::PhantomData;

@@ -50,7 +50,7 @@ impl Engine {
         let hash = user
             .as_ref()
             .map_or_else(|| self.passwords.hash_of_nobody().to_owned(), |row| row.password.0.clone());
-        let fits = self.lanes.passwords(move || password_fits(&password, &hash)).await?;
+        let fits = self.lanes.sign_in(move || password_fits(&password, &hash)).await?;
         match user {
             Some(row) if fits && row.user.is_active => match self.open_session(row.clone()).await {
                 // The password was changed, or the user made inactive, while it was checked.

@@ -68,7 +68,7 @@ impl Db {
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.scan(work).await,
-            Self::Postgres(postgres) => postgres.read(work).await,
+            Self::Postgres(postgres) => postgres.scan(work).await,
         }
     }
 

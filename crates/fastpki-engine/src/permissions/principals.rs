@@ -239,6 +239,6 @@ fn effective(mut change: UserUpdate, user: &User) -> UserUpdate {
     change
 }
 
-fn forbidden<T>(text: &str) -> Result<T, Error> {
+pub(super) fn forbidden<T>(text: &str) -> Result<T, Error> {
     Err(Error::Forbidden(text.into()))
 }

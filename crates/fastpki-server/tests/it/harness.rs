@@ -14,7 +14,7 @@ use fastpki_engine::{
     KeysAtRest, ManualClock, SystemClock, SystemEntropy, TlsMode,
 };
 use fastpki_server::{
-    AppState, Running, WebSettings, serve,
+    AppState, ConnectionBounds, Running, WebSettings, serve,
     settings::{RateLimit, RateLimits},
 };
 use fastpki_testing::Database;
@@ -94,6 +94,7 @@ pub(crate) struct Options {
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) cors_origins: Vec<&'static str>,
     pub(crate) docs: bool,
+    pub(crate) connections: Option<ConnectionBounds>,
     /// Whether a second server on the same database answers every other request.
     pub(crate) twin: bool,
 }
@@ -311,6 +312,8 @@ async fn listen(
             cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
             allow_unauthenticated_registration: options.open_registration,
             enable_docs: options.docs,
+            connections: options.connections.unwrap_or_default(),
+            grace: Duration::from_secs(60),
             auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
         },
     );
