@@ -39,6 +39,20 @@ pub enum Error {
     /// It is not in the state for it.
     #[error("{0}")]
     Conflict(String),
+    /// It cannot be done at present, for a reason that the client may know.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The database cannot be used at present.
+    #[error("{text}")]
+    Database {
+        /// Whether the change that was asked for may have been made all the same.
+        may_be_done: bool,
+        /// What is wrong; for the log alone.
+        text: String,
+    },
+    /// The CA publishes no CRL.
+    #[error("{0}")]
+    NoCrl(String),
     /// A fault of ours or of the machine; the text is for the log alone.
     #[error("{0}")]
     Internal(String),
@@ -77,6 +91,11 @@ impl From<StoreError> for Error {
             | StoreError::UnreadableKeys(_)
             | StoreError::DryRun(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
+            StoreError::Unavailable { .. } => Self::Database { may_be_done: false, text: error.to_string() },
+            StoreError::Uncertain(_) => Self::Database { may_be_done: true, text: error.to_string() },
+            StoreError::NoCrlNumberLeft => Self::Unavailable(
+                "this CA has used every CRL number there is, so that it cannot publish another CRL".into(),
+            ),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
             StoreError::AlreadyRevoked => Self::Conflict("this certificate is already revoked".into()),
             StoreError::HasChildren => {

@@ -5,7 +5,7 @@ use fastpki_types::{Organization, OrganizationId, OrganizationUpdate, Timestamp}
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table},
+    db::{Patience, Row, Table},
     error::StoreError,
 };
 
@@ -64,6 +64,7 @@ impl Store {
     /// Deletes an organization that has nothing any more. Its audit log stays, for superusers.
     pub async fn delete_organization(&self, id: OrganizationId, audit: NewAudit) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     for (what, sql) in [

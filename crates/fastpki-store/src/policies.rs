@@ -10,6 +10,7 @@ use crate::{
     audit::{self, NewAudit},
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    service_accounts,
 };
 
 impl Store {
@@ -35,6 +36,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    service_accounts::lock(tx, account).await?;
                     let id = PolicyId(tx.next_id(Table::Policies).await?);
                     let types: Vec<&str> =
                         rules.allowed_certificate_types.iter().map(|kind| kind.name()).collect();
@@ -69,6 +71,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    service_accounts::lock(tx, account).await?;
                     if tx.execute(sql, &[account.into()]).await? > 0 {
                         audit::record(tx, &audit, Some(account.0)).await?;
                     }

@@ -8,8 +8,9 @@ use fastpki_types::{
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table, Tx, Value},
+    db::{Patience, Row, Table, Tx, Value},
     error::StoreError,
+    jobs::CLOCKS_DIFFER_SECONDS,
     users::flags,
 };
 
@@ -179,8 +180,10 @@ impl Store {
         audit: NewAudit,
     ) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
+                    lock(tx, id).await?;
                     for sql in [
                         "/* delete_tokens */ DELETE FROM service_account_tokens WHERE service_account_id = $1",
                         "/* delete_policy */ DELETE FROM issuance_policies WHERE service_account_id = $1",
@@ -221,6 +224,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    lock(tx, account).await?;
                     let id = ServiceAccountTokenId(tx.next_id(Table::ServiceAccountTokens).await?);
                     let values: [Value; 8] = [
                         id.into(),
@@ -282,6 +286,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    lock(tx, account).await?;
                     if tx.row(exists, &[id.into(), account.into()]).await?.is_none() {
                         return Ok(false);
                     }
@@ -329,24 +334,39 @@ impl Store {
             .await
     }
 
-    /// Notes when tokens were last used.
+    /// Notes when tokens were last used: in the order of their ids, so that of two servers neither waits for the other.
     pub async fn note_token_uses(
         &self,
-        uses: Vec<(ServiceAccountTokenId, Timestamp)>,
+        mut uses: Vec<(ServiceAccountTokenId, Timestamp)>,
     ) -> Result<(), StoreError> {
         let sql = "/* note_token_use */
                    UPDATE service_account_tokens SET last_used_at = $2
-                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 OR last_used_at > $3)";
+        uses.sort_unstable_by_key(|(id, _)| id.0);
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let rows: Vec<[Value; 2]> =
-                        uses.into_iter().map(|(id, at)| [id.into(), at.into()]).collect();
+                    // What was noted by a clock that was ahead is replaced.
+                    let believed = |at: Timestamp| at.plus_seconds(CLOCKS_DIFFER_SECONDS);
+                    let rows: Vec<[Value; 3]> = uses
+                        .into_iter()
+                        .map(|(id, at)| [id.into(), at.into(), believed(at).into()])
+                        .collect();
                     tx.execute_many(sql, &rows).await.map(drop)
                 })
             })
             .await
     }
+}
+
+/// Keeps a service account from being changed or deleted until this unit of work ends. Taken before any of its rows, so
+/// that nobody waits for somebody who waits for them; [`StoreError::Gone`] if there is none.
+pub(crate) async fn lock(tx: &mut Tx, id: ServiceAccountId) -> Result<(), StoreError> {
+    let sql = format!(
+        "/* lock_service_account */ SELECT id FROM service_accounts WHERE id = $1{}",
+        tx.for_update()
+    );
+    tx.row(&sql, &[id.into()]).await?.map(drop).ok_or(StoreError::Gone)
 }
 
 async fn one(tx: &mut Tx, id: ServiceAccountId) -> Result<Option<ServiceAccount>, StoreError> {
