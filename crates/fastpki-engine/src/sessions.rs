@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Caller, Engine, Error, JwtAlgorithm, PrincipalId, clock::is_ahead, service_accounts};
+use crate::{Caller, Engine, Error, JwtAlgorithm, PrincipalId, service_accounts};
 
 /// Makes and reads access tokens.
 pub(crate) struct Tokens {
@@ -187,6 +187,11 @@ impl Engine {
         jsonwebtoken::encode(&self.tokens.header, &claims, &self.tokens.encoding).map_err(Error::internal)
     }
 
+    /// Whether a clock that was far ahead dated a token: it would live for more than twice as long as it is meant to.
+    fn is_from_afar(&self, claims: &Claims) -> bool {
+        claims.issued_at().is_some_and(|at| at > self.in_minutes(self.tokens.access_minutes))
+    }
+
     /// Who a bearer token stands for. Role and activity are the database's, never the token's.
     pub async fn authenticate(&self, bearer: &str) -> Result<Caller, Error> {
         const REFUSED: Error = Error::Unauthenticated("the token is not valid or has ended: sign in again");
@@ -199,8 +204,7 @@ impl Engine {
         let claims = jsonwebtoken::decode::<Claims>(bearer, &self.tokens.decoding, &self.tokens.validation)
             .map_err(|_| REFUSED)?
             .claims;
-        let now = self.now();
-        if claims.exp <= now.as_seconds() || claims.issued_at().is_some_and(|at| is_ahead(at, now)) {
+        if claims.exp <= self.now().as_seconds() || self.is_from_afar(&claims) {
             return Err(REFUSED);
         }
         let found = self.store.user_of_token(UserId(claims.id), claims.jti.clone()).await?;

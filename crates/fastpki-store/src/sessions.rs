@@ -7,7 +7,6 @@ use crate::{
     audit::{self, NewAudit},
     db::{Table, Tx},
     error::StoreError,
-    jobs::CLOCKS_DIFFER_SECONDS,
     users::{self, PasswordHash},
 };
 
@@ -50,7 +49,7 @@ impl Store {
 
     /// Spends a refresh token for the next one, in one step: of two who try at once, one succeeds. Gives its
     /// user and the generation of the access token that goes with it; [`StoreError::Gone`] if it is unknown, spent or
-    /// over, its user inactive, or it was made by a clock that was ahead.
+    /// over, its user inactive, or it was made by a clock that was far ahead.
     pub async fn rotate_refresh_token(
         &self,
         old_hash: String,
@@ -68,8 +67,8 @@ impl Store {
                     let sql = "/* spend_refresh_token */
                                UPDATE refresh_tokens SET revoked = $2
                                WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4 AND created_at <= $5";
-                    let believed = now.plus_seconds(CLOCKS_DIFFER_SECONDS);
-                    let values = [old_hash.into(), true.into(), false.into(), now.into(), believed.into()];
+                    // A clock that was ahead by more than a token's whole life dated it: it would live on and on.
+                    let values = [old_hash.into(), true.into(), false.into(), now.into(), expires_at.into()];
                     if !row.user.is_active || tx.execute(sql, &values).await? == 0 {
                         return Err(StoreError::Gone);
                     }

@@ -29,6 +29,8 @@ use crate::error::StoreError;
 pub(crate) struct Sqlite {
     writer: mpsc::Sender<Order>,
     readers: Arc<Readers>,
+    /// How long a unit of work may take that a request waits for.
+    limit: Duration,
     patience: Patience,
 }
 
@@ -67,7 +69,12 @@ impl Sqlite {
             .spawn(move || write_in_groups(writer, &written, queue))
             .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
         let readers = Readers { place: Some(place), ..Readers::of(path, false) };
-        Ok(Self { writer: orders, readers: Arc::new(readers), patience: Patience::Request })
+        Ok(Self {
+            writer: orders,
+            readers: Arc::new(readers),
+            limit: REQUEST_LIMIT,
+            patience: Patience::Request,
+        })
     }
 
     /// The same file, for work that may take longer.
@@ -86,7 +93,12 @@ impl Sqlite {
         let readers = Readers::of(path, is_unopened(path));
         let first = readers.take().map_err(|error| cannot_be_opened(path, &error))?;
         readers.put_back(first);
-        Ok(Self { writer: orders, readers: Arc::new(readers), patience: Patience::Request })
+        Ok(Self {
+            writer: orders,
+            readers: Arc::new(readers),
+            limit: REQUEST_LIMIT,
+            patience: Patience::Request,
+        })
     }
 
     pub(crate) fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -124,7 +136,7 @@ impl Sqlite {
     }
 
     fn limit(&self) -> Option<Duration> {
-        self.patience.limit(REQUEST_LIMIT)
+        self.patience.limit(self.limit)
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -528,6 +540,74 @@ mod tests {
         let said = answers.lock().unwrap().iter().filter(|done| **done).count();
         assert_eq!(usize::try_from(rows).unwrap(), said, "what was said is what is there");
         assert!(connection.is_autocommit());
+    }
+
+    #[test]
+    fn full_disk_is_an_outage_and_no_fault() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 20; CREATE TABLE t (x)").unwrap();
+        let full = connection.execute("INSERT INTO t VALUES (zeroblob(1000000))", []).unwrap_err();
+        assert!(matches!(StoreError::from(full), StoreError::Unavailable { .. }));
+        connection.execute_batch("PRAGMA query_only = ON").unwrap();
+        let read_only = connection.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        assert!(matches!(StoreError::from(read_only), StoreError::Unavailable { .. }));
+    }
+
+    #[tokio::test]
+    async fn write_that_waits_for_another_program_is_given_up_and_not_done_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let sqlite = Sqlite { limit: Duration::from_millis(50), ..Sqlite::open(&path).unwrap() };
+        sqlite.write(|tx| Box::pin(async move { tx.script("CREATE TABLE t (x)").await })).await.unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let insert = || {
+            sqlite.write(|tx| {
+                Box::pin(async move { tx.execute("/* insert */ INSERT INTO t VALUES (1)", &[]).await })
+            })
+        };
+        // The writer takes the first, or not: then nobody can say of it that it is not done.
+        let (first, second) = (insert().await, insert().await);
+        assert!(matches!(first, Err(StoreError::Unavailable { .. } | StoreError::Uncertain(_))), "{first:?}");
+        assert!(matches!(second, Err(StoreError::Unavailable { .. })), "{second:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        let count = "/* count */ SELECT count(*) FROM t";
+        let patient = sqlite.with(Patience::Unlimited);
+        patient
+            .write(|tx| {
+                Box::pin(async move { tx.execute("/* third */ INSERT INTO t VALUES (3)", &[]).await })
+            })
+            .await
+            .unwrap();
+        let rows: i64 =
+            sqlite.read(|tx| Box::pin(async move { tx.row(count, &[]).await?.unwrap().next() })).unwrap();
+        assert_eq!(rows, 1, "only the third");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_into_a_file_that_was_removed_or_replaced() {
+        for name in ["x.db", "x.db-wal", "x.db-shm"] {
+            for replaced in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let sqlite = Sqlite::open(&folder.path().join("x.db")).unwrap();
+                let write = |sql: &'static str| {
+                    sqlite.write(move |tx| Box::pin(async move { tx.execute(sql, &[]).await }))
+                };
+                write("CREATE TABLE t (x)").await.unwrap();
+                let file = folder.path().join(name);
+                let aside = folder.path().join("aside");
+                std::fs::rename(&file, &aside).unwrap();
+                if replaced {
+                    std::fs::copy(&aside, &file).unwrap();
+                }
+                let error = write("INSERT INTO t VALUES (1)").await.unwrap_err();
+                assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains(name) && text.contains("put the database's files back"), "{text}");
+                std::fs::rename(&aside, &file).unwrap();
+                write("INSERT INTO t VALUES (1)").await.unwrap();
+            }
+        }
     }
 
     #[tokio::test]
