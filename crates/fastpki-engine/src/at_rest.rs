@@ -53,7 +53,8 @@ impl KeysAtRest {
         progress: Arc<Progress>,
     ) -> Result<Self, Error> {
         let store = Store::open(database, clock.now()).await?;
-        Ok(Self { store, seal: Arc::new(Seal::new(keys)), clock, progress, by: "fastpki keys" })
+        let seal = Arc::new(Seal::new(keys));
+        Ok(Self { store: store.patient(), seal, clock, progress, by: "fastpki keys" })
     }
 
     pub(crate) fn of_server(
@@ -63,7 +64,7 @@ impl KeysAtRest {
         progress: &Arc<Progress>,
     ) -> Self {
         Self {
-            store: store.clone(),
+            store: store.patient(),
             seal: Arc::clone(seal),
             clock: Arc::clone(clock),
             progress: Arc::clone(progress),

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use fastpki_store::FernetKey;
+use fastpki_store::{CLOCKS_DIFFER_SECONDS, FernetKey};
 use fastpki_types::Timestamp;
 use zeroize::Zeroizing;
 
@@ -48,6 +48,17 @@ impl Clock for ManualClock {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
             .expect("it is moved by seconds, not by millennia")
     }
+}
+
+/// Whether an instant that was written down lies ahead of now by more than clocks differ: then a clock was wrong when it
+/// was written, or is now, and nothing may be decided by it.
+pub(crate) fn is_ahead(instant: Timestamp, now: Timestamp) -> bool {
+    instant > now.plus_seconds(CLOCKS_DIFFER_SECONDS)
+}
+
+/// Whether something that was written down is at the most so many seconds old, and not ahead.
+pub(crate) fn is_within(instant: Timestamp, seconds: i64, now: Timestamp) -> bool {
+    now < instant.plus_seconds(seconds) && !is_ahead(instant, now)
 }
 
 /// Makes random bytes, fit for secrets.

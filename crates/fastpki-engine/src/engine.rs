@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CertificateRow, Clock, Entropy, Error, KeysAtRest,
+    clock::is_within,
     crl::CrlShelf,
     keyring::Keyring,
     lanes::Lanes,
@@ -27,6 +28,8 @@ pub struct Engine {
     pub(crate) lanes: Lanes,
     pub(crate) keyring: Keyring,
     pub(crate) crls: CrlShelf,
+    /// When it was last tried whether the database takes changes, and whether it did.
+    proof: tokio::sync::Mutex<Option<(Timestamp, bool)>>,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) service_account_tokens: ServiceAccountTokens,
@@ -109,6 +112,7 @@ impl Engine {
             lanes: Lanes::new(),
             keyring: Keyring::default(),
             crls: CrlShelf::default(),
+            proof: tokio::sync::Mutex::default(),
             tokens,
             passwords: Passwords::new(config.password_cost),
             defaults: config.defaults,
@@ -127,12 +131,31 @@ impl Engine {
         format!("{:016x}", u64::from_be_bytes(random))
     }
 
-    /// Whether the database answers and private keys can be read.
+    /// Whether the database answers, takes changes, and private keys can be read.
     pub async fn check_ready(&self) -> Result<(), Error> {
         self.store.ping().await?;
+        self.check_writable().await?;
         if let Some(stored) = self.store.any_authority_key().await? {
             self.seal().open(&stored).map_err(Error::internal)?;
         }
+        Ok(())
+    }
+
+    /// Whether the database took a change within the last few seconds, or takes one now: however often this is asked,
+    /// the disk is not.
+    async fn check_writable(&self) -> Result<(), Error> {
+        let mut proof = self.proof.lock().await;
+        let now = self.now();
+        let unknown = || Err(Error::Internal("the database does not take changes: see above".into()));
+        if let Some((at, is_writable)) = *proof
+            && is_within(at, PROOF_SECONDS, now)
+        {
+            return if is_writable { Ok(()) } else { unknown() };
+        }
+        // Noted before: whoever asks gives up before a database that hangs does.
+        *proof = Some((now, false));
+        self.store.prove_writable(now).await?;
+        *proof = Some((now, true));
         Ok(())
     }
 
@@ -174,7 +197,9 @@ impl Engine {
     /// there were. To be called every minute or so.
     pub async fn sweep_tokens(&self) -> Result<u64, Error> {
         let now = self.now();
-        if !self.store.claim_job("sweep_tokens", SWEEP_SECONDS, now).await? {
+        // Not more often than an access token ends: see the store's `sweep_tokens`.
+        let every = SWEEP_SECONDS.max(i64::from(self.tokens.access_minutes()) * 60);
+        if !self.store.claim_job("sweep_tokens", every, now).await? {
             return Ok(0);
         }
         Ok(self.store.sweep_tokens(now).await?)
@@ -194,6 +219,7 @@ impl Engine {
     }
 
     fn set_seal(&self, seal: Arc<Seal>) {
+        self.crls.forget_failures();
         *self.seal.write().unwrap_or_else(PoisonError::into_inner) = seal;
     }
 
@@ -214,6 +240,8 @@ impl IssuingDefaults {
     }
 }
 
+/// Seconds for which it is believed that the database takes changes: load balancers ask about as often.
+const PROOF_SECONDS: i64 = 5;
 /// Seconds between two sweeps of tokens that have ended.
 const SWEEP_SECONDS: i64 = 3600;
 

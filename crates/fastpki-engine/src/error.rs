@@ -42,6 +42,20 @@ pub enum Error {
     /// Too much of the same kind is waiting already: what it is. It may be tried again after a moment.
     #[error("{0}: try again in a moment")]
     Busy(&'static str),
+    /// It cannot be done at present, for a reason that the client may know.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The database cannot be used at present.
+    #[error("{text}")]
+    Database {
+        /// Whether the change that was asked for may have been made all the same.
+        may_be_done: bool,
+        /// What is wrong; for the log alone.
+        text: String,
+    },
+    /// The CA publishes no CRL.
+    #[error("{0}")]
+    NoCrl(String),
     /// A fault of ours or of the machine; the text is for the log alone.
     #[error("{0}")]
     Internal(String),
@@ -80,6 +94,11 @@ impl From<StoreError> for Error {
             | StoreError::UnreadableKeys(_)
             | StoreError::DryRun(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
+            StoreError::Unavailable { .. } => Self::Database { may_be_done: false, text: error.to_string() },
+            StoreError::Uncertain(_) => Self::Database { may_be_done: true, text: error.to_string() },
+            StoreError::NoCrlNumberLeft => Self::Unavailable(
+                "this CA has used every CRL number there is, so that it cannot publish another CRL".into(),
+            ),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
             StoreError::NoStanding => Self::Unauthenticated(
                 "signed out, deactivated or disabled while the request was served, so nothing was done: sign in again",

@@ -9,7 +9,7 @@ use fastpki_store::Held;
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{Certificate, PrivateKey, Request};
 
-use crate::{Engine, Error};
+use crate::{Engine, Error, clock::is_within};
 
 /// The keys at hand.
 #[derive(Default)]
@@ -99,10 +99,10 @@ impl Keyring {
         self.signers.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
-    /// Drops the keys that nobody has needed for a while.
+    /// Drops the keys that nobody has needed for a while, and those of which a clock that was ahead says otherwise.
     pub(crate) fn drop_idle(&self, now: Timestamp) {
         let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
-        signers.retain(|_, kept| kept.last_used.plus_seconds(IDLE_SECONDS) > now);
+        signers.retain(|_, kept| is_within(kept.last_used, IDLE_SECONDS, now));
     }
 
     #[cfg(test)]

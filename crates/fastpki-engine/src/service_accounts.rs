@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Caller, CreateServiceAccount, Engine, Error, ManageServiceAccount, Permit, PrincipalId,
-    accounts::named_flags, permissions::Actor, sessions::hex,
+    accounts::named_flags, clock::is_within, permissions::Actor, sessions::hex,
 };
 
 /// What tokens of service accounts are digested under, and which were used lately.
@@ -33,8 +33,7 @@ impl ServiceAccountTokens {
     }
 
     fn note_use(&self, token: &ServiceAccountToken, now: Timestamp) {
-        let is_recent = |at: Timestamp| at.plus_seconds(USE_SECONDS) > now;
-        if token.last_used_at.is_none_or(|at| !is_recent(at)) {
+        if token.last_used_at.is_none_or(|at| !is_within(at, USE_SECONDS, now)) {
             self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id, now);
         }
     }

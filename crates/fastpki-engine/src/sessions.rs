@@ -33,6 +33,9 @@ struct Claims {
     iat_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
+    /// Ours: how often all tokens of the user had been invalidated before.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "gen")]
+    generation: Option<i32>,
 }
 
 /// Hashes passwords.
@@ -63,16 +66,17 @@ impl Engine {
 
     async fn open_session(&self, row: UserRow) -> Result<Token, Error> {
         let UserRow { user, password, .. } = row;
-        let access_token = self.access_token(user.id, &user.username, user.role)?;
         let refresh_token = self.new_refresh_token();
         let stored = NewRefreshToken {
             token_hash: sha256_hex(&refresh_token),
             user_id: user.id,
             expires_at: self.in_minutes(self.tokens.refresh_minutes),
         };
+        let username = user.username.clone();
         let audit =
             self.session_audit(AuditAction::LoginSuccess, user.id, user.username, user.organization_id);
-        self.store.sign_in(stored, password, audit.at, audit).await?;
+        let generation = self.store.sign_in(stored, password, audit.at, audit).await?;
+        let access_token = self.access_token(user.id, &username, user.role, generation)?;
         Ok(Token { access_token, refresh_token: Some(refresh_token), token_type: "bearer".into() })
     }
 
@@ -84,7 +88,7 @@ impl Engine {
             .store
             .rotate_refresh_token(sha256_hex(refresh_token), sha256_hex(&next), ends, self.now())
             .await;
-        let user = match spent {
+        let (user, generation) = match spent {
             Err(StoreError::Gone) => {
                 return Err(Error::Unauthenticated(
                     "the refresh token is not valid, spent or over: sign in again",
@@ -92,7 +96,7 @@ impl Engine {
             }
             spent => spent?,
         };
-        let access_token = self.access_token(user.id, &user.username, user.role)?;
+        let access_token = self.access_token(user.id, &user.username, user.role, generation)?;
         Ok(Token { access_token, refresh_token: Some(next), token_type: "bearer".into() })
     }
 
@@ -162,8 +166,14 @@ impl Engine {
         Err(Error::Unauthenticated("wrong username or password"))
     }
 
-    /// An access token for a user, from now on.
-    pub fn access_token(&self, id: UserId, username: &str, role: UserRole) -> Result<String, Error> {
+    /// An access token for a user, from now on, of this generation.
+    pub fn access_token(
+        &self,
+        id: UserId,
+        username: &str,
+        role: UserRole,
+        generation: i32,
+    ) -> Result<String, Error> {
         let now = self.now();
         let mut random = [0; 16];
         self.entropy.fill(&mut random);
@@ -175,8 +185,14 @@ impl Engine {
             iat: Some(now.as_seconds()),
             iat_ms: Some(now.as_micros().div_euclid(1000)),
             jti: Some(uuid::Builder::from_random_bytes(random).into_uuid().to_string()),
+            generation: Some(generation),
         };
         jsonwebtoken::encode(&self.tokens.header, &claims, &self.tokens.encoding).map_err(Error::internal)
+    }
+
+    /// Whether a clock that was far ahead dated a token: it would live for more than twice as long as it is meant to.
+    fn is_from_afar(&self, claims: &Claims) -> bool {
+        claims.issued_at().is_some_and(|at| at > self.in_minutes(self.tokens.access_minutes))
     }
 
     /// Who a bearer token stands for. Role and activity are the database's, never the token's.
@@ -191,13 +207,12 @@ impl Engine {
         let claims = jsonwebtoken::decode::<Claims>(bearer, &self.tokens.decoding, &self.tokens.validation)
             .map_err(|_| REFUSED)?
             .claims;
-        if claims.exp <= self.now().as_seconds() {
+        if claims.exp <= self.now().as_seconds() || self.is_from_afar(&claims) {
             return Err(REFUSED);
         }
         let found = self.store.user_of_token(UserId(claims.id), claims.jti.clone()).await?;
         let Some((row, false)) = found else { return Err(REFUSED) };
-        let dead = row.tokens_invalidated_at.is_some_and(|at| claims.issued_before(at));
-        if dead || !row.user.is_active || row.user.username != claims.sub {
+        if claims.were_invalidated(&row) || !row.user.is_active || row.user.username != claims.sub {
             return Err(REFUSED);
         }
         Ok(Caller {
@@ -214,6 +229,22 @@ impl Engine {
 }
 
 impl Claims {
+    /// Whether the user's tokens were invalidated after this one was issued. Tokens that say their generation need no
+    /// clock for that; those that do not are FastPKI 0.4's, and older than any invalidation that was counted.
+    fn were_invalidated(&self, row: &UserRow) -> bool {
+        let before_mark = || row.tokens_invalidated_at.is_some_and(|at| self.issued_before(at));
+        match self.generation {
+            Some(generation) if row.generation_holds => generation != row.token_generation,
+            Some(generation) => generation != row.token_generation || before_mark(),
+            None => row.token_generation > 0 || before_mark(),
+        }
+    }
+
+    /// When the token says that it was issued.
+    fn issued_at(&self) -> Option<Timestamp> {
+        Timestamp::from_micros(self.iat?.saturating_mul(1_000_000))
+    }
+
     /// Whether the token was issued before this instant, as precisely as it says. One that does not say counts as old.
     fn issued_before(&self, instant: Timestamp) -> bool {
         match (self.iat_ms, self.iat) {
@@ -250,6 +281,13 @@ impl Tokens {
             access_minutes,
             refresh_minutes,
         }
+    }
+}
+
+impl Tokens {
+    /// How long an access token lives.
+    pub(crate) fn access_minutes(&self) -> u32 {
+        self.access_minutes
     }
 }
 

@@ -105,6 +105,13 @@ fn engine(error: Error) -> (StatusCode, Value) {
         }
         Error::Conflict(text) => (StatusCode::CONFLICT, json!(text)),
         Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, json!(error.to_string())),
+        Error::NoCrl(text) => (StatusCode::NOT_FOUND, json!(text)),
+        Error::Unavailable(text) => (StatusCode::SERVICE_UNAVAILABLE, json!(text)),
+        Error::Database { may_be_done, text } => {
+            tracing::error!(error = %text, "the database cannot be used");
+            let detail = if may_be_done { MAY_BE_DONE } else { NOT_DONE };
+            (StatusCode::SERVICE_UNAVAILABLE, json!(detail))
+        }
         Error::Internal(text) => {
             // The span of the request carries its id; the client gets that id and no inside.
             tracing::error!(error = %text, "internal error");
@@ -115,4 +122,8 @@ fn engine(error: Error) -> (StatusCode, Value) {
 }
 
 /// Seconds after which to try again what the server was too busy for.
+const NOT_DONE: &str =
+    "the database cannot be used at present, and nothing was changed: try again; the server's log says why";
+const MAY_BE_DONE: &str = "the database did not say whether it made the change, so it may have been made: look before you try again";
+/// Seconds after which a database that was started again answers, as a rule.
 const RETRY_AFTER: u64 = 5;

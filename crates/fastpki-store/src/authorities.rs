@@ -6,7 +6,7 @@ use crate::{
     Store,
     audit::{self, NewAudit},
     certificates::Visible,
-    db::{Row, Table, Tx, Value},
+    db::{Patience, Row, Table, Tx, Value},
     error::StoreError,
     grants::{self, Grant},
     seal::{KeyOwner, SealedKey, StoredKey},
@@ -31,6 +31,7 @@ pub struct Moved {
 }
 
 /// A certificate authority to be recorded.
+#[derive(Clone)]
 pub struct NewAuthority {
     /// What people call it.
     pub name: String,
@@ -118,9 +119,10 @@ impl Store {
         cascade: bool,
         now: Timestamp,
         grant: Grant,
-        audits: impl FnOnce(Moved) -> Vec<NewAudit> + Send + 'static,
+        audits: impl FnOnce(Moved) -> Vec<NewAudit> + Clone + Send + 'static,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
@@ -261,6 +263,7 @@ impl Store {
     /// Deletes a CA with its certificates and CRL, unless others hang below it.
     pub async fn delete_authority(&self, id: CaId, mut audit: NewAudit) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;

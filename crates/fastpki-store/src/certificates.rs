@@ -24,6 +24,7 @@ pub struct CertificateRow {
 }
 
 /// A certificate to be recorded.
+#[derive(Clone)]
 pub struct NewCertificate {
     /// The common name of its subject.
     pub common_name: String,

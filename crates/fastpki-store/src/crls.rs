@@ -2,7 +2,7 @@
 
 use fastpki_types::{CaId, Timestamp};
 
-use crate::{Store, error::StoreError};
+use crate::{Store, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
 
 /// What is known of a CA's latest CRL without reading it.
 #[derive(Clone, Debug)]
@@ -52,11 +52,12 @@ pub struct CrlEntryRow {
 
 impl Store {
     /// What is known of a CA's latest CRL; `None` if there is no such CA.
-    pub async fn crl_head(&self, ca: CaId) -> Result<Option<CrlHead>, StoreError> {
-        // A CRL older than the CA is of another that had its id before: the old system gives ids anew.
+    pub async fn crl_head(&self, ca: CaId, now: Timestamp) -> Result<Option<CrlHead>, StoreError> {
+        // A CRL older than the CA is of another that had its id before: the old system gives ids anew. A CA that was
+        // made by a clock that was ahead is not younger than its CRLs for that.
         let sql = "/* crl_head */
                    SELECT a.name, COALESCE(r.number, 0),
-                          CASE WHEN r.this_update >= a.created_at THEN r.last_entry_id END,
+                          CASE WHEN r.this_update >= a.created_at OR a.created_at > $2 THEN r.last_entry_id END,
                           COALESCE((SELECT MAX(e.id) FROM crl_entries e WHERE e.ca_id = a.id), 0),
                           r.this_update, r.next_update
                    FROM certificate_authorities a LEFT JOIN fastpki_crls r ON r.ca_id = a.id
@@ -64,7 +65,10 @@ impl Store {
         self.db
             .read(move |tx| {
                 Box::pin(async move {
-                    let Some(mut row) = tx.row(sql, &[ca.into()]).await? else { return Ok(None) };
+                    let believed = now.plus_seconds(CLOCKS_DIFFER_SECONDS);
+                    let Some(mut row) = tx.row(sql, &[ca.into(), believed.into()]).await? else {
+                        return Ok(None);
+                    };
                     Ok(Some(CrlHead {
                         ca_name: row.next()?,
                         number: row.next()?,
@@ -94,14 +98,19 @@ impl Store {
     }
 
     /// Takes the next CRL number of a CA. It is never given again, even if no CRL comes of it.
+    /// [`StoreError::NoCrlNumberLeft`] if the CA was imported with one so high that there is none above it.
     pub async fn reserve_crl_number(&self, ca: CaId) -> Result<u64, StoreError> {
         let sql = "/* reserve_crl_number */
                    INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 1)
                    ON CONFLICT (ca_id) DO UPDATE SET reserved = fastpki_crls.reserved + 1
+                   WHERE fastpki_crls.reserved < $2
                    RETURNING reserved";
         self.db
             .write(move |tx| {
-                Box::pin(async move { tx.row(sql, &[ca.into()]).await?.ok_or(StoreError::Gone)?.next() })
+                Box::pin(async move {
+                    let row = tx.row(sql, &[ca.into(), i64::MAX.into()]).await?;
+                    row.ok_or(StoreError::NoCrlNumberLeft)?.next()
+                })
             })
             .await
     }

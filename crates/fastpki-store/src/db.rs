@@ -10,9 +10,9 @@ mod scrub;
 mod sqlite;
 mod value;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
-pub(crate) use postgres::Lock;
+pub(crate) use postgres::{Address, Lock};
 pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
@@ -20,6 +20,28 @@ use crate::{config::DatabaseConfig, error::StoreError, grants::Lock as RowLock};
 
 /// What a unit of work returns.
 pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
+
+/// How long somebody waits for a unit of work before it is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as a request waits for a few rows.
+    Request,
+    /// As long as a request waits for what may be a hundred thousand rows.
+    ManyRows,
+    /// For ever: nobody but an operator waits.
+    Unlimited,
+}
+
+impl Patience {
+    /// The time it gives, of which a request's is this.
+    fn limit(self, of_request: Duration) -> Option<Duration> {
+        match self {
+            Self::Request => Some(of_request),
+            Self::ManyRows => Some(of_request.max(MANY_ROWS_LIMIT)),
+            Self::Unlimited => None,
+        }
+    }
+}
 
 /// A database: SQLite in this process or PostgreSQL over the network.
 #[derive(Clone)]
@@ -48,11 +70,19 @@ impl Db {
         }
     }
 
+    /// The same database, for work that may take this long.
+    pub(crate) fn with(&self, patience: Patience) -> Self {
+        match self {
+            Self::Sqlite(sqlite) => Self::Sqlite(sqlite.with(patience)),
+            Self::Postgres(postgres) => Self::Postgres(postgres.with(patience)),
+        }
+    }
+
     /// Reads a few rows by their keys. Each statement sees the database as it is then.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send,
-        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone + Send,
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.read(work),
@@ -64,7 +94,7 @@ impl Db {
     pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone + Send + 'static,
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.scan(work).await,
@@ -73,11 +103,11 @@ impl Db {
     }
 
     /// Writes, all or nothing; durable when this returns. Goes on to its end even if the caller is
-    /// dropped meanwhile.
+    /// dropped meanwhile. On PostgreSQL it is run again where it was undone for no fault of its own.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone + Send + 'static,
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.write(work).await,
@@ -114,6 +144,14 @@ impl Db {
 
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Self::Sqlite(_))
+    }
+
+    /// Fails where what is written would not be found again: the file was removed or replaced.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.check_in_place(),
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Waits until what was asked is written, and closes.
@@ -300,3 +338,9 @@ impl Tx {
         }
     }
 }
+
+/// How long a unit of work may take that a request waits for: a hundred times what any takes on a disk that is slow,
+/// and less than load balancers and clients wait.
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(20);
+/// How long deleting a CA with a million certificates, or importing one, may take.
+const MANY_ROWS_LIMIT: Duration = Duration::from_secs(300);

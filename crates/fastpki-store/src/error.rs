@@ -74,23 +74,69 @@ pub enum StoreError {
     /// The database is one that this program cannot use; the text says what to do.
     #[error("{0}")]
     Unusable(String),
-    /// The database did not answer, or refused.
+    /// Every CRL number of a CA was used.
+    #[error("the CA has used every CRL number there is")]
+    NoCrlNumberLeft,
+    /// The database cannot be used at present. Nothing was changed.
+    #[error("database: {text}")]
+    Unavailable {
+        /// Why.
+        outage: Outage,
+        /// The same for the log.
+        text: String,
+    },
+    /// The database was told to make a change durable, and did not say whether it did.
+    #[error("database: {0}; it is not known whether the change was made")]
+    Uncertain(String),
+    /// The database refused, in a way that trying again does not help.
     #[error("database: {0}")]
     Database(String),
 }
 
+/// Why the database cannot be used at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// The connection ended: another may work.
+    ConnectionLost,
+    /// Others changed the same rows at the same time: the next attempt may succeed.
+    Contended,
+    /// It takes too long, is full, may not be written to, or cannot be reached.
+    Stuck,
+}
+
+impl StoreError {
+    /// That the database cannot be used at present.
+    pub(crate) fn stuck(text: impl Into<String>) -> Self {
+        Self::Unavailable { outage: Outage::Stuck, text: text.into() }
+    }
+
+    /// Whether the same work, tried again at once, may succeed.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { outage: Outage::ConnectionLost | Outage::Contended, .. })
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ffi;
-        match &error {
-            rusqlite::Error::SqliteFailure(code, Some(message)) => match code.extended_code {
-                // "UNIQUE constraint failed: users.username"
-                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
-                    Self::Duplicate(unique(message))
-                }
-                ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Gone,
-                _ => Self::Database(error.to_string()),
-            },
+        use rusqlite::ffi::{self, ErrorCode};
+        let rusqlite::Error::SqliteFailure(code, message) = &error else {
+            return Self::Database(error.to_string());
+        };
+        match code.extended_code {
+            // "UNIQUE constraint failed: users.username"
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
+                return Self::Duplicate(unique(message.as_deref().unwrap_or_default()));
+            }
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY => return Self::Gone,
+            _ => {}
+        }
+        match code.code {
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::CannotOpen => Self::stuck(error.to_string()),
             _ => Self::Database(error.to_string()),
         }
     }
@@ -99,27 +145,65 @@ impl From<rusqlite::Error> for StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         use tokio_postgres::error::SqlState;
-        let Some(db) = error.as_db_error() else {
-            // Why a server cannot be reached stands in the cause.
-            let cause =
-                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Self::Database(format!("{error}{cause}"));
-        };
+        let Some(db) = error.as_db_error() else { return without_answer(&error) };
         match db.code() {
             code if *code == SqlState::UNIQUE_VIOLATION => {
                 Self::Duplicate(unique(db.constraint().unwrap_or_default()))
             }
             code if *code == SqlState::FOREIGN_KEY_VIOLATION => Self::Gone,
-            // Only the message: the detail may quote values.
-            code => Self::Database(format!("{} ({})", db.message(), code.code())),
+            code => {
+                // Only the message: the detail may quote values.
+                let text = format!("{} ({})", db.message(), code.code());
+                match outage(code) {
+                    Some(outage) => Self::Unavailable { outage, text },
+                    None => Self::Database(text),
+                }
+            }
         }
+    }
+}
+
+/// What an error says that PostgreSQL did not send.
+fn without_answer(error: &tokio_postgres::Error) -> StoreError {
+    // Why a server cannot be reached stands in the cause.
+    let cause = std::error::Error::source(error);
+    let text = format!("{error}{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default());
+    if error.is_closed() || cause.is_some_and(<dyn std::error::Error>::is::<std::io::Error>) {
+        return StoreError::Unavailable { outage: Outage::ConnectionLost, text };
+    }
+    StoreError::Database(text)
+}
+
+/// Whether PostgreSQL says that it cannot serve at present, by the
+/// [classes of its codes](https://www.postgresql.org/docs/current/errcodes-appendix.html).
+fn outage(code: &tokio_postgres::error::SqlState) -> Option<Outage> {
+    match code.code() {
+        // Of a serialization failure, a deadlock.
+        "40001" | "40P01" => Some(Outage::Contended),
+        // It was told to stop, crashed, or ended a session that was idle.
+        "57P01" | "57P02" | "57P05" | "25P03" => Some(Outage::ConnectionLost),
+        // It starts or stops, was told to cancel, may not be written to, has waited too long for a lock.
+        "57P03" | "57014" | "25006" | "55P03" => Some(Outage::Stuck),
+        code => match &code[..2] {
+            "08" => Some(Outage::ConnectionLost),
+            // It has no room, memory or connection left; its disk fails.
+            "53" | "58" => Some(Outage::Stuck),
+            _ => None,
+        },
     }
 }
 
 impl From<deadpool_postgres::PoolError> for StoreError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {
-            deadpool_postgres::PoolError::Backend(error) => error.into(),
+            deadpool_postgres::PoolError::Backend(error) => match error.into() {
+                // There was no connection yet: the next attempt to make one comes with the next request.
+                Self::Unavailable { outage: Outage::ConnectionLost, text } => Self::stuck(text),
+                error => error,
+            },
+            deadpool_postgres::PoolError::Timeout(_) => {
+                Self::stuck("no connection to PostgreSQL became free in time")
+            }
             other => Self::Database(other.to_string()),
         }
     }

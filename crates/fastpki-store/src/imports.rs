@@ -1,5 +1,7 @@
 //! CAs that are brought along with what they issued.
 
+use std::sync::Arc;
+
 use fastpki_types::{CaId, CaImported, CertificateId, OrganizationId, Timestamp};
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
     audit::{self, NewAudit},
     authorities,
     certificates::{self, mark_revoked, put_on_crl},
-    db::{Table, Tx},
+    db::{Patience, Table, Tx},
     error::StoreError,
     grants::{self, Grant},
 };
@@ -52,10 +54,13 @@ impl Store {
         dry_run: bool,
         now: Timestamp,
         grant: Grant,
-        audit: impl FnOnce(&CaImported) -> NewAudit + Send + 'static,
+        audit: impl FnOnce(&CaImported) -> NewAudit + Clone + Send + 'static,
     ) -> Result<CaImported, StoreError> {
+        // Shared: an import may be large, and may be tried again.
+        let import = Arc::new(import);
         let done = self
             .db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;

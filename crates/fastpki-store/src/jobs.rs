@@ -1,4 +1,4 @@
-//! Jobs of which one of several servers does each.
+//! Jobs of which one of several servers does each, and signs of life.
 
 use fastpki_types::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::{Store, error::StoreError};
 
 impl Store {
     /// Whether this server is to do a job now: true for the first that asks once it is due. It is due again
-    /// after so many seconds.
+    /// after so many seconds. One that is due later than that was put off by a clock that was ahead, and is due now.
     pub async fn claim_job(
         &self,
         name: &'static str,
@@ -15,14 +15,34 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "/* claim_job */
                    INSERT INTO fastpki_jobs (name, due) VALUES ($1, $2)
-                   ON CONFLICT (name) DO UPDATE SET due = excluded.due WHERE fastpki_jobs.due <= $3";
+                   ON CONFLICT (name) DO UPDATE SET due = excluded.due
+                   WHERE fastpki_jobs.due <= $3 OR fastpki_jobs.due > $4";
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let due = now.plus_seconds(every_seconds);
-                    Ok(tx.execute(sql, &[name.into(), due.into(), now.into()]).await? == 1)
+                    let latest = due.plus_seconds(CLOCKS_DIFFER_SECONDS);
+                    let values = [name.into(), due.into(), now.into(), latest.into()];
+                    Ok(tx.execute(sql, &values).await? == 1)
                 })
             })
             .await
     }
+
+    /// Writes one row, durably: whether a change could be recorded now.
+    pub async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "/* prove_writable */
+                   INSERT INTO fastpki_jobs (name, due) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET due = excluded.due";
+        self.db
+            .write(move |tx| {
+                Box::pin(
+                    async move { tx.execute(sql, &["prove_writable".into(), now.into()]).await.map(drop) },
+                )
+            })
+            .await
+    }
 }
+
+/// Seconds by which the clocks of servers may differ, and by which a clock may be set back, without anything that was
+/// written being disbelieved.
+pub const CLOCKS_DIFFER_SECONDS: i64 = 5;

@@ -35,10 +35,11 @@ pub use backup::{check_dump, dump, load};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};
-pub use error::{StoreError, Unique};
+pub use error::{Outage, StoreError, Unique};
 pub use fernet::{BadFingerprint, BadKey, FernetKey, Fingerprint, Undecryptable};
 pub use grants::{Grant, Held, Lock, Standing};
 pub use imports::{ImportedAuthority, ImportedCertificate, ImportedRevocation};
+pub use jobs::CLOCKS_DIFFER_SECONDS;
 pub use schema::{Migration, Schema, SchemaKind};
 pub use seal::{KeyOwner, Seal, SealedKey, StoredKey, Unreadable, UnreadableReason};
 pub use service_accounts::{NewToken, ServiceAccountChange, TokenRow};
@@ -46,6 +47,8 @@ pub use sessions::NewRefreshToken;
 pub use users::{NewUser, PasswordHash, UserChange, UserRow};
 
 use fastpki_types::Timestamp;
+
+use db::Patience;
 
 /// The database, open and of this program's schema.
 #[derive(Clone)]
@@ -57,7 +60,7 @@ impl Store {
     /// Connects, and brings the schema up to date.
     pub async fn open(config: &DatabaseConfig, now: Timestamp) -> Result<Self, StoreError> {
         let db = db::Db::open(config).await?;
-        migrate::migrate(&db, now).await?;
+        migrate::migrate(&db.with(Patience::Unlimited), now).await?;
         Ok(Self { db })
     }
 
@@ -72,8 +75,15 @@ impl Store {
         Ok(Some(Self { db: db::Db::look(config).await? }))
     }
 
-    /// Whether the database answers.
+    /// The same database, for work that nobody but an operator waits for: it may take as long as it takes.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { db: self.db.with(Patience::Unlimited) }
+    }
+
+    /// Whether the database answers, and is where it was.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db.check_in_place()?;
         self.db.read(|tx| Box::pin(async move { tx.row("/* ping */ SELECT 1", &[]).await.map(drop) })).await
     }
 

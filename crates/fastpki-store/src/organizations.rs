@@ -5,7 +5,7 @@ use fastpki_types::{Organization, OrganizationId, OrganizationUpdate, Timestamp}
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table},
+    db::{Patience, Row, Table},
     error::StoreError,
 };
 
@@ -70,6 +70,7 @@ impl Store {
         mut audit: NewAudit,
     ) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     audit.admit(tx).await?;

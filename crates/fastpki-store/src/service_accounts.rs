@@ -8,8 +8,9 @@ use fastpki_types::{
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table, Tx, Value},
+    db::{Patience, Row, Table, Tx, Value},
     error::StoreError,
+    jobs::CLOCKS_DIFFER_SECONDS,
     users::flags,
 };
 
@@ -181,6 +182,7 @@ impl Store {
         mut audit: NewAudit,
     ) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     audit.admit(tx).await?;
@@ -334,19 +336,24 @@ impl Store {
             .await
     }
 
-    /// Notes when tokens were last used.
+    /// Notes when tokens were last used: in the order of their ids, so that of two servers neither waits for the other.
     pub async fn note_token_uses(
         &self,
-        uses: Vec<(ServiceAccountTokenId, Timestamp)>,
+        mut uses: Vec<(ServiceAccountTokenId, Timestamp)>,
     ) -> Result<(), StoreError> {
         let sql = "/* note_token_use */
                    UPDATE service_account_tokens SET last_used_at = $2
-                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+                   WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 OR last_used_at > $3)";
+        uses.sort_unstable_by_key(|(id, _)| id.0);
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let rows: Vec<[Value; 2]> =
-                        uses.into_iter().map(|(id, at)| [id.into(), at.into()]).collect();
+                    // What was noted by a clock that was ahead is replaced.
+                    let believed = |at: Timestamp| at.plus_seconds(CLOCKS_DIFFER_SECONDS);
+                    let rows: Vec<[Value; 3]> = uses
+                        .into_iter()
+                        .map(|(id, at)| [id.into(), at.into(), believed(at).into()])
+                        .collect();
                     tx.execute_many(sql, &rows).await.map(drop)
                 })
             })

@@ -22,15 +22,16 @@ pub struct NewRefreshToken {
 }
 
 impl Store {
-    /// Records that somebody signed in, and the refresh token they were given; [`StoreError::Gone`] if they are not
-    /// active any more, or their password is another by now than the one that was checked.
+    /// Records that somebody signed in, and the refresh token they were given; gives the generation of the access token
+    /// that goes with it. [`StoreError::Gone`] if they are not active any more, or their password is another by now than
+    /// the one that was checked.
     pub async fn sign_in(
         &self,
         token: NewRefreshToken,
         checked: PasswordHash,
         now: Timestamp,
         audit: NewAudit,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i32, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
@@ -39,38 +40,42 @@ impl Store {
                         return Err(StoreError::Gone);
                     }
                     insert(tx, &token, now).await?;
-                    audit::record(tx, &audit, None).await
+                    audit::record(tx, &audit, None).await?;
+                    users::token_generation(tx, &row).await
                 })
             })
             .await
     }
 
     /// Spends a refresh token for the next one, in one step: of two who try at once, one succeeds. Gives its
-    /// user; [`StoreError::Gone`] if it is unknown, spent or over, or its user inactive.
+    /// user and the generation of the access token that goes with it; [`StoreError::Gone`] if it is unknown, spent or
+    /// over, its user inactive, or it was made by a clock that was far ahead.
     pub async fn rotate_refresh_token(
         &self,
         old_hash: String,
         new_hash: String,
         expires_at: Timestamp,
         now: Timestamp,
-    ) -> Result<User, StoreError> {
+    ) -> Result<(User, i32), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let owner = owner_of(tx, &old_hash).await?.ok_or(StoreError::Gone)?;
                     // Whoever kills all tokens of a user changes this row first: they see the new token, or this
                     // sees that the old one is dead.
-                    let user = users::locked(tx, owner).await?.ok_or(StoreError::Gone)?.user;
+                    let row = users::locked(tx, owner).await?.ok_or(StoreError::Gone)?;
                     let sql = "/* spend_refresh_token */
                                UPDATE refresh_tokens SET revoked = $2
-                               WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4";
-                    let values = [old_hash.into(), true.into(), false.into(), now.into()];
-                    if !user.is_active || tx.execute(sql, &values).await? == 0 {
+                               WHERE token_hash = $1 AND revoked = $3 AND expires_at > $4 AND created_at <= $5";
+                    // A clock that was ahead by more than a token's whole life dated it: it would live on and on.
+                    let values = [old_hash.into(), true.into(), false.into(), now.into(), expires_at.into()];
+                    if !row.user.is_active || tx.execute(sql, &values).await? == 0 {
                         return Err(StoreError::Gone);
                     }
                     insert(tx, &NewRefreshToken { token_hash: new_hash, user_id: owner, expires_at }, now)
                         .await?;
-                    Ok(user)
+                    let generation = users::token_generation(tx, &row).await?;
+                    Ok((row.user, generation))
                 })
             })
             .await
@@ -127,19 +132,24 @@ impl Store {
             .await
     }
 
-    /// Removes tokens that have ended: nobody can use them any more. Says how many there were.
+    /// Removes tokens that have ended: nobody can use them any more. Says how many there were. An access token that was
+    /// signed out is forgotten only if it had ended at the sweep before this one too: a clock that is ahead for less
+    /// than the time between two sweeps makes none of them live again.
     pub async fn sweep_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let mut swept = 0;
-                    for sql in [
-                        "/* sweep_refresh_tokens */ DELETE FROM refresh_tokens WHERE expires_at < $1",
-                        "/* sweep_blocklisted_tokens */ DELETE FROM blocklisted_tokens WHERE exp < $1",
-                    ] {
-                        swept += tx.execute(sql, &[now.into()]).await?;
-                    }
-                    Ok(swept)
+                    let sql = "/* sweep_refresh_tokens */ DELETE FROM refresh_tokens WHERE expires_at < $1";
+                    let refresh_tokens = tx.execute(sql, &[now.into()]).await?;
+                    let sql = "/* sweep_blocklisted_tokens */
+                               DELETE FROM blocklisted_tokens
+                               WHERE exp < $1 AND exp < (SELECT due FROM fastpki_jobs WHERE name = $2)";
+                    let access_tokens = tx.execute(sql, &[now.into(), SWEPT.into()]).await?;
+                    let sql = "/* note_sweep */
+                               INSERT INTO fastpki_jobs (name, due) VALUES ($1, $2)
+                               ON CONFLICT (name) DO UPDATE SET due = excluded.due";
+                    tx.execute(sql, &[SWEPT.into(), now.into()]).await?;
+                    Ok(refresh_tokens + access_tokens)
                 })
             })
             .await
@@ -169,3 +179,6 @@ async fn insert(tx: &mut Tx, token: &NewRefreshToken, now: Timestamp) -> Result<
     .await
     .map(drop)
 }
+
+/// Where the time of the last sweep is kept.
+const SWEPT: &str = "tokens_swept";

@@ -5,8 +5,9 @@ use fastpki_types::{Flags, FlagsUpdate, OrganizationId, Timestamp, User, UserId,
 use crate::{
     Store,
     audit::{self, NewAudit},
-    db::{Row, Table, Tx, Value},
+    db::{Patience, Row, Table, Tx, Value},
     error::StoreError,
+    jobs::CLOCKS_DIFFER_SECONDS,
 };
 
 /// A bcrypt hash of a password. Shows nothing in `Debug`.
@@ -26,8 +27,12 @@ pub struct UserRow {
     pub user: User,
     /// What a password is checked against.
     pub password: PasswordHash,
-    /// Every token issued before is dead.
+    /// Every token issued before is dead, as far as it does not say its generation.
     pub tokens_invalidated_at: Option<Timestamp>,
+    /// How often all tokens were invalidated: those of other generations are dead.
+    pub token_generation: i32,
+    /// Whether that counts every invalidation; FastPKI 0.4 sets the time alone.
+    pub generation_holds: bool,
 }
 
 /// A user to be created.
@@ -74,7 +79,8 @@ macro_rules! select_users {
             "/* ", $name, " */
              SELECT u.username, u.email, u.role, u.is_active, u.organization_id,
                     u.can_create_ca, u.can_create_cert, u.can_revoke_cert, u.can_export_private_key, u.can_delete_ca,
-                    u.id, u.created_at, u.updated_at, u.hashed_password, u.tokens_invalidated_at ",
+                    u.id, u.created_at, u.updated_at, u.hashed_password, u.tokens_invalidated_at,
+                    COALESCE(u.token_generation, 0), u.tokens_invalidated_at IS NOT DISTINCT FROM u.generation_mark ",
             $rest
         )
     };
@@ -180,6 +186,7 @@ impl Store {
     /// Deletes a user with their tokens. What they had created stays, as nobody's; the audit log keeps their name.
     pub async fn delete_user(&self, id: UserId, mut audit: NewAudit) -> Result<(), StoreError> {
         self.db
+            .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Users).await?;
@@ -295,6 +302,18 @@ pub(crate) async fn locked(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, S
     tx.row(&sql, &[id.into()]).await?.as_mut().map(user_row).transpose()
 }
 
+/// The generation of a user's next token. An invalidation by FastPKI 0.4 is counted first, so that the token is of none
+/// that it ended.
+pub(crate) async fn token_generation(tx: &mut Tx, row: &UserRow) -> Result<i32, StoreError> {
+    if row.generation_holds {
+        return Ok(row.token_generation);
+    }
+    let sql = "/* count_invalidation */
+               UPDATE users SET token_generation = COALESCE(token_generation, 0) + 1, generation_mark = tokens_invalidated_at WHERE id = $1";
+    tx.execute(sql, &[row.user.id.into()]).await?;
+    Ok(row.token_generation + 1)
+}
+
 /// The user with this id, within a change.
 async fn one(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, StoreError> {
     let sql = select_users!("user", "FROM users u WHERE u.id = $1");
@@ -340,8 +359,15 @@ async fn check_superuser_left(tx: &mut Tx) -> Result<(), StoreError> {
 
 /// Makes every token of a user useless that was issued until now.
 pub(crate) async fn kill_tokens(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "/* invalidate_tokens */ UPDATE users SET tokens_invalidated_at = $2 WHERE id = $1";
-    tx.execute(sql, &[user.into(), now.into()]).await?;
+    // The time is what FastPKI 0.4 goes by, and tokens of its: it never goes back, unless a clock that was ahead set it.
+    let mark = "CASE WHEN tokens_invalidated_at BETWEEN $2 AND $3 THEN tokens_invalidated_at ELSE $2 END";
+    let sql = format!(
+        "/* invalidate_tokens */
+         UPDATE users SET token_generation = COALESCE(token_generation, 0) + 1, tokens_invalidated_at = {mark}, generation_mark = {mark}
+         WHERE id = $1"
+    );
+    let believed = now.plus_seconds(CLOCKS_DIFFER_SECONDS);
+    tx.execute(&sql, &[user.into(), now.into(), believed.into()]).await?;
     let sql = "/* revoke_refresh_tokens */ UPDATE refresh_tokens SET revoked = $2 WHERE user_id = $1";
     tx.execute(sql, &[user.into(), true.into()]).await.map(drop)
 }
@@ -372,5 +398,7 @@ fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
         },
         password: PasswordHash(row.next()?),
         tokens_invalidated_at: row.next()?,
+        token_generation: row.next()?,
+        generation_holds: row.next()?,
     })
 }

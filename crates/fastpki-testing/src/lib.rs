@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod proxy;
+
 use std::{
     future::Future,
     path::PathBuf,
@@ -11,6 +13,8 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+
+pub use proxy::Proxy;
 
 /// Runs each of these tests on SQLite and on PostgreSQL: `async fn test(database: Database)`.
 #[macro_export]

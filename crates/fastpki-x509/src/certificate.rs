@@ -125,7 +125,7 @@ impl Certificate {
     }
 
     /// Whether the subject may sign revocation lists: it is a CA, and its key usage, if stated, includes that.
-    pub(crate) fn may_sign_revocation_lists(&self) -> bool {
+    pub fn may_sign_revocation_lists(&self) -> bool {
         self.authority.ca && self.authority.crl_sign
     }
 

@@ -16,7 +16,7 @@ pub(super) async fn check(store: &Store, now: Timestamp, findings: &mut Vec<Find
         after = last.ca.id;
         for row in &page {
             let is_over = judge_authority(row, now, &mut authorities);
-            if !is_over && let Some(head) = store.crl_head(row.ca.id).await? {
+            if !is_over && let Some(head) = store.crl_head(row.ca.id, now).await? {
                 judge_list(row, &head, now, &mut lists);
             }
         }

@@ -85,7 +85,7 @@ async fn access_token_ends(server: Server) {
 async fn token_of_another_user_with_the_same_id_is_refused(server: Server) {
     server.superuser().await;
     let role = fastpki_types::UserRole::Superuser;
-    let token = server.engine.access_token(fastpki_types::UserId(1), "predecessor", role).unwrap();
+    let token = server.engine.access_token(fastpki_types::UserId(1), "predecessor", role, 0).unwrap();
     let client = Client { token: Some(token), ..server.stranger() };
     client.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
 }

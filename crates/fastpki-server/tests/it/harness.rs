@@ -95,6 +95,8 @@ pub(crate) struct Options {
     pub(crate) cors_origins: Vec<&'static str>,
     pub(crate) docs: bool,
     pub(crate) connections: Option<ConnectionBounds>,
+    /// The URL under which the server is to reach PostgreSQL.
+    pub(crate) database_url: Option<String>,
     /// Whether a second server on the same database answers every other request.
     pub(crate) twin: bool,
 }
@@ -284,7 +286,10 @@ async fn listen(
 ) -> Result<(Arc<Engine>, Running), Error> {
     let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
     let engine = Engine::start(Config {
-        database: config(database),
+        database: match options.database_url.clone() {
+            Some(url) => DatabaseConfig::Postgres { url: url.into(), tls: TlsMode::Disable, root_cert: None },
+            None => config(database),
+        },
         encryption_keys: keys,
         progress: Arc::default(),
         secret_key: SECRET_KEY.to_owned().into(),

@@ -4,13 +4,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    str::FromStr,
 };
 
 use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
-use crate::{config::TlsMode, error::StoreError};
+use crate::{config::TlsMode, db::Address, error::StoreError};
 
 /// How a server is reached, in the words that PostgreSQL's programs read from their environment: what stands in
 /// arguments, everybody on the machine can read.
@@ -21,8 +20,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn of(url: &str, tls: TlsMode, root_cert: Option<&Path>) -> Result<Self, StoreError> {
-        let config = tokio_postgres::Config::from_str(url)
-            .map_err(|error| StoreError::Unusable(format!("DATABASE_URL cannot be read: {error}")))?;
+        let config = Address::parse(url)?.config;
         let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
         let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
         let addresses: Vec<String> = config.get_hostaddrs().iter().map(ToString::to_string).collect();

@@ -1,20 +1,43 @@
 //! PostgreSQL: a pool of connections.
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+mod address;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+};
 use futures_util::future::try_join_all;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
 
-use super::{Row, Tx, Value, Work, value::Column};
-use crate::{config::TlsMode, error::StoreError, tls};
+pub(crate) use address::Address;
+
+use super::{Patience, Row, Tx, Value, Work, value::Column};
+use crate::{
+    config::TlsMode,
+    error::{Outage, StoreError},
+    tls,
+};
 
 /// A PostgreSQL server.
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
     scans: Arc<Semaphore>,
+    /// How long a unit of work may take that a request waits for.
+    limit: Duration,
+    patience: Patience,
 }
 
 impl Postgres {
@@ -34,8 +57,7 @@ impl Postgres {
         root_cert: Option<&Path>,
         first: &'static str,
     ) -> Result<Self, StoreError> {
-        let mut config = tokio_postgres::Config::from_str(url)
-            .map_err(|error| StoreError::Unusable(format!("DATABASE_URL cannot be read: {error}")))?;
+        let Address { mut config, limit } = Address::parse(url)?;
         config.ssl_mode(match tls {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
@@ -58,8 +80,9 @@ impl Postgres {
             .wait_timeout(Some(WAIT_TIMEOUT))
             .create_timeout(Some(WAIT_TIMEOUT))
             .post_create(Hook::async_fn(move |client, _| {
-                Box::pin(async move { client.batch_execute(first).await.map_err(HookError::Backend) })
+                Box::pin(async move { begin_session(client, first).await.map_err(HookError::Backend) })
             }))
+            .pre_recycle(look_before_use())
             .build()
             .map_err(|error| StoreError::Database(error.to_string()))?;
         // Fail now, with a word about DATABASE_URL, rather than at the first request.
@@ -68,10 +91,30 @@ impl Postgres {
             StoreError::Unusable(format!("PostgreSQL cannot be reached: {reason}; check DATABASE_URL"))
         })?;
         drop(first);
-        Ok(Self { pool, scans: Arc::new(Semaphore::new(SCANS)) })
+        Ok(Self { pool, scans: Arc::new(Semaphore::new(SCANS)), limit, patience: Patience::Request })
     }
 
+    /// The same server, for work that may take longer.
+    pub(crate) fn with(&self, patience: Patience) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// Reads; again, on another connection, where one was lost.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
+    {
+        let deadline = self.deadline();
+        for _ in 1..ATTEMPTS {
+            match in_time(deadline, self.read_once(work.clone())).await {
+                Err(error) if error.is_passing() => tracing::debug!(%error, "a read is tried again"),
+                ended => return ended,
+            }
+        }
+        in_time(deadline, self.read_once(work)).await
+    }
+
+    async fn read_once<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
     {
@@ -82,29 +125,65 @@ impl Postgres {
     /// Reads what may take long, on no more connections than leave enough for everybody else.
     pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
     {
-        let _turn = self.scans.acquire().await;
+        let turn = async { Ok(self.scans.acquire().await.expect("scans are never closed")) };
+        let _turn = in_time(self.deadline(), turn).await?;
         self.read(work).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone + Send + 'static,
     {
-        let mut client = self.client().await?;
+        let postgres = self.clone();
         // A task of its own: a caller who hangs up must not leave a transaction half-way.
-        let task = tokio::spawn(async move {
+        let task = tokio::spawn(async move { postgres.write_again(work).await });
+        task.await
+            .unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
+    }
+
+    /// Writes; again where it is certain that nothing was written and the next attempt may succeed.
+    async fn write_again<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
+    {
+        let deadline = self.deadline();
+        for _ in 1..ATTEMPTS {
+            match self.write_once(deadline, work.clone()).await {
+                Err(error) if error.is_passing() => tracing::debug!(%error, "a write is tried again"),
+                ended => return ended,
+            }
+        }
+        self.write_once(deadline, work).await
+    }
+
+    async fn write_once<T, F>(&self, deadline: Option<Instant>, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+    {
+        let (client, result) = in_time(deadline, async {
+            let mut client = self.client().await?;
             client.begin().await?;
             let mut tx = Tx::Postgres(client);
             let result = work(&mut tx).await;
             let Tx::Postgres(client) = tx else { unreachable!("a transaction stays on its database") };
-            client.end(result.is_ok()).await?;
-            result
-        });
-        task.await
-            .unwrap_or_else(|error| Err(StoreError::Database(format!("a unit of work panicked: {error}"))))
+            Ok((client, result))
+        })
+        .await?;
+        match result {
+            Ok(done) => in_time(deadline, client.commit()).await.map_err(uncertain).map(|()| done),
+            Err(error) => {
+                // Where it cannot be rolled back, the connection is closed, which does the same.
+                let _ = in_time(deadline, client.roll_back()).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.patience.limit(self.limit).map(|limit| Instant::now() + limit)
     }
 
     /// Rewrites tables whole, so that nothing is left of their dead rows, nor of this column in what PostgreSQL
@@ -137,8 +216,65 @@ impl Postgres {
     }
 
     async fn client(&self) -> Result<Client, StoreError> {
-        Ok(Client { object: Some(self.pool.get().await?), in_transaction: false })
+        let object = Some(self.pool.get().await?);
+        Ok(Client { object, in_transaction: false, in_flight: AtomicBool::new(false) })
     }
+}
+
+/// Waits no longer than until then. What is cut short closes its connection.
+async fn in_time<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let Some(deadline) = deadline else { return work.await };
+    timeout_at(deadline, work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::stuck("PostgreSQL did not answer in time")))
+}
+
+/// What a failed COMMIT means: PostgreSQL undoes what it refuses, but one that says nothing may have done it.
+fn uncertain(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { outage: Outage::ConnectionLost | Outage::Stuck, text } => {
+            StoreError::Uncertain(text)
+        }
+        error => error,
+    }
+}
+
+/// Prepares a new connection.
+async fn begin_session(client: &ClientWrapper, first: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(first).await?;
+    // A server on a system without one of these refuses it, and serves all the same.
+    if let Err(error) = client.batch_execute(NOTICE_LOST_CLIENTS).await {
+        tracing::debug!(%error, "PostgreSQL does not look whether this client is still there");
+    }
+    Ok(())
+}
+
+/// Asks connections that were idle for a word before work is given to them. Where one is dead, all that were idle
+/// longer are closed unasked: a server that is gone without a word takes its time to say nothing, once.
+fn look_before_use() -> Hook {
+    let dead_since: Arc<Mutex<Option<Instant>>> = Arc::default();
+    Hook::async_fn(move |client: &mut ClientWrapper, metrics| {
+        let (dead_since, idle) = (Arc::clone(&dead_since), metrics.last_used());
+        Box::pin(async move {
+            let found = *dead_since.lock().unwrap_or_else(PoisonError::into_inner);
+            if found.is_some_and(|found| found.elapsed() < idle) {
+                return Err(HookError::message("another connection as old was dead"));
+            }
+            if idle < LOOK_AFTER {
+                return Ok(());
+            }
+            match tokio::time::timeout(LOOK_TIMEOUT, client.simple_query("")).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(_)) | Err(_) => {
+                    *dead_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                    Err(HookError::message("the connection is dead"))
+                }
+            }
+        })
+    })
 }
 
 /// A lock, held until this is dropped.
@@ -155,38 +291,52 @@ impl Drop for Lock {
     }
 }
 
-/// A pooled connection. Dropped inside of a transaction, it is closed instead of going back to the pool.
+/// A pooled connection. Dropped inside of a transaction, while it waits for an answer or after it was lost, it is
+/// closed instead of going back to the pool.
 pub(crate) struct Client {
     object: Option<Object>,
     in_transaction: bool,
+    in_flight: AtomicBool,
 }
 
 impl Client {
     pub(super) async fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let object = self.object()?;
-        let statement = object.prepare_cached(sql).await?;
-        let rows = object.query(&statement, &refer(values)).await?;
+        let rows = self
+            .asking(async {
+                let statement = object.prepare_cached(sql).await?;
+                object.query(&statement, &refer(values)).await
+            })
+            .await?;
         rows.iter().map(row).collect()
     }
 
     /// Asks without waiting for one answer before the next question is sent. PostgreSQL answers in their order.
     pub(super) async fn ask(&self, questions: &[(String, Vec<Value>)]) -> Result<Vec<Vec<Row>>, StoreError> {
         let object = self.object()?;
-        let mut statements = Vec::with_capacity(questions.len());
-        for (sql, _) in questions {
-            statements.push(object.prepare_cached(sql).await?);
-        }
-        let asked = statements.iter().zip(questions).map(async |(statement, (_, values))| {
-            let rows = object.query(statement, &refer(values)).await?;
-            rows.iter().map(row).collect::<Result<Vec<Row>, StoreError>>()
-        });
-        try_join_all(asked).await
+        let answers = self
+            .asking(async {
+                let mut statements = Vec::with_capacity(questions.len());
+                for (sql, _) in questions {
+                    statements.push(object.prepare_cached(sql).await?);
+                }
+                let asked = statements
+                    .iter()
+                    .zip(questions)
+                    .map(async |(statement, (_, values))| object.query(statement, &refer(values)).await);
+                try_join_all(asked).await
+            })
+            .await?;
+        answers.iter().map(|rows| rows.iter().map(row).collect()).collect()
     }
 
     pub(super) async fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
         let object = self.object()?;
-        let statement = object.prepare_cached(sql).await?;
-        Ok(object.execute(&statement, &refer(values)).await?)
+        self.asking(async {
+            let statement = object.prepare_cached(sql).await?;
+            object.execute(&statement, &refer(values)).await
+        })
+        .await
     }
 
     /// Executes without waiting for one answer before the next question is sent.
@@ -196,9 +346,24 @@ impl Client {
         rows: &[[Value; N]],
     ) -> Result<u64, StoreError> {
         let object = self.object()?;
-        let statement = object.prepare_cached(sql).await?;
-        let executed = rows.iter().map(async |values| object.execute(&statement, &refer(values)).await);
-        Ok(try_join_all(executed).await?.into_iter().sum())
+        self.asking(async {
+            let statement = object.prepare_cached(sql).await?;
+            let executed = rows.iter().map(async |values| object.execute(&statement, &refer(values)).await);
+            Ok(try_join_all(executed).await?.into_iter().sum())
+        })
+        .await
+    }
+
+    /// Waits for an answer, and knows by itself whether one is still to come.
+    async fn asking<T>(
+        &self,
+        question: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.in_flight.store(true, Ordering::Relaxed);
+        let answer = question.await.map_err(StoreError::from);
+        let lost = matches!(answer, Err(StoreError::Unavailable { outage: Outage::ConnectionLost, .. }));
+        self.in_flight.store(lost, Ordering::Relaxed);
+        answer
     }
 
     /// The first column of the only row.
@@ -262,7 +427,8 @@ impl Client {
     }
 
     pub(super) async fn script(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.object()?.batch_execute(sql).await?)
+        let object = self.object()?;
+        self.asking(object.batch_execute(sql)).await
     }
 
     async fn begin(&mut self) -> Result<(), StoreError> {
@@ -270,8 +436,14 @@ impl Client {
         self.script("BEGIN").await
     }
 
-    async fn end(mut self, commit: bool) -> Result<(), StoreError> {
-        self.script(if commit { "COMMIT" } else { "ROLLBACK" }).await?;
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.script("COMMIT").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    async fn roll_back(mut self) -> Result<(), StoreError> {
+        self.script("ROLLBACK").await?;
         self.in_transaction = false;
         Ok(())
     }
@@ -283,7 +455,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        if self.in_transaction
+        if (self.in_transaction || *self.in_flight.get_mut())
             && let Some(object) = self.object.take()
         {
             drop(Object::take(object));
@@ -306,6 +478,15 @@ const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
                        WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 /// What only looks changes nothing.
 const READ_ONLY: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+/// PostgreSQL learns that a client is gone, or that nothing lies between them any more, and lets go of what its
+/// transaction had locked: within a minute, where the operator has not set it otherwise.
+const NOTICE_LOST_CLIENTS: &str = "
+    SELECT set_config(s.name, w.value, false)
+    FROM pg_settings s JOIN (VALUES
+        ('client_connection_check_interval', '5s'), ('idle_in_transaction_session_timeout', '60s'),
+        ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3')
+    ) AS w (name, value) ON w.name = s.name
+    WHERE s.source = 'default'";
 /// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
 const CONNECTIONS: usize = 24;
 /// Long reads at once: half of the connections are left for those who sign in, ask by id or write.
@@ -316,3 +497,9 @@ const LOCK_SECONDS: u32 = 10;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long PostgreSQL may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often work is tried on another connection: once for each that may have died with the server, and once more.
+const ATTEMPTS: usize = CONNECTIONS + 1;
+/// Connections that were idle for longer are asked for a word before they are used.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+/// How long they may take to answer.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);

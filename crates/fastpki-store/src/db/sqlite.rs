@@ -1,12 +1,17 @@
 //! SQLite: one writer thread that commits in groups, read-only connections for everybody else.
 
+mod place;
+
 use std::{
     fs::{File, OpenOptions},
     io::Read,
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -14,7 +19,9 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Row, Tx, Value, Work};
+use place::Place;
+
+use super::{Patience, REQUEST_LIMIT, Row, Tx, Value, Work};
 use crate::error::StoreError;
 
 /// A database file, its writer thread and its idle readers.
@@ -22,10 +29,15 @@ use crate::error::StoreError;
 pub(crate) struct Sqlite {
     writer: mpsc::Sender<Order>,
     readers: Arc<Readers>,
+    /// How long a unit of work may take that a request waits for.
+    limit: Duration,
+    patience: Patience,
 }
 
 struct Readers {
     path: PathBuf,
+    /// Where the writer found the file.
+    place: Option<Arc<Place>>,
     /// Whether nobody has the file open, so that it can be read without the files that SQLite puts beside it.
     unopened: bool,
     idle: Mutex<Vec<Connection>>,
@@ -49,12 +61,30 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = open_writer(path)?;
+        let place = Arc::new(Place::of(path).map_err(|error| cannot_be_opened(path, &error))?);
         let (orders, queue) = mpsc::channel(QUEUE);
+        let written = Arc::clone(&place);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_in_groups(writer, queue))
+            .spawn(move || write_in_groups(writer, &written, queue))
             .map_err(|error| StoreError::Database(format!("the writer thread did not start: {error}")))?;
-        Ok(Self { writer: orders, readers: Arc::new(Readers::of(path, false)) })
+        let readers = Readers { place: Some(place), ..Readers::of(path, false) };
+        Ok(Self {
+            writer: orders,
+            readers: Arc::new(readers),
+            limit: REQUEST_LIMIT,
+            patience: Patience::Request,
+        })
+    }
+
+    /// The same file, for work that may take longer.
+    pub(crate) fn with(&self, patience: Patience) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// Whether the file is still the one that was opened.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
+        self.readers.check_in_place()
     }
 
     /// Opens a file that is there, to read it. Nothing in its folder changes, and every write fails.
@@ -63,7 +93,12 @@ impl Sqlite {
         let readers = Readers::of(path, is_unopened(path));
         let first = readers.take().map_err(|error| cannot_be_opened(path, &error))?;
         readers.put_back(first);
-        Ok(Self { writer: orders, readers: Arc::new(readers) })
+        Ok(Self {
+            writer: orders,
+            readers: Arc::new(readers),
+            limit: REQUEST_LIMIT,
+            patience: Patience::Request,
+        })
     }
 
     pub(crate) fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -84,15 +119,24 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
     {
-        let turn = Arc::clone(&self.readers.scans).acquire_owned().await.map_err(|_| closed())?;
-        let sqlite = self.clone();
-        let scan = tokio::task::spawn_blocking(move || {
-            let result = sqlite.read(work);
-            // Kept until here: a caller who hangs up does not make room for another while this one runs.
-            drop(turn);
-            result
-        });
-        scan.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a read panicked: {error}"))))
+        let scanned = async {
+            let turn = Arc::clone(&self.readers.scans).acquire_owned().await.map_err(|_| closed())?;
+            let sqlite = self.clone();
+            let scan = tokio::task::spawn_blocking(move || {
+                let result = sqlite.read(work);
+                // Kept until here: a caller who hangs up does not make room for another while this one runs.
+                drop(turn);
+                result
+            });
+            scan.await.unwrap_or_else(|error| Err(StoreError::Database(format!("a read panicked: {error}"))))
+        };
+        let Some(limit) = self.limit() else { return scanned.await };
+        let stuck = || Err(StoreError::stuck("the file could not be read in time"));
+        tokio::time::timeout(limit, scanned).await.unwrap_or_else(|_| stuck())
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.patience.limit(self.limit)
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -101,15 +145,27 @@ impl Sqlite {
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let fate = Arc::new(Fate::default());
+        let begun = Arc::clone(&fate);
         let job: Job = Box::new(move |tx| {
-            let result = tx.map_err(StoreError::Database).and_then(|tx| in_savepoint(tx, work));
+            let in_time = if begun.begin() { Ok(()) } else { Err(StoreError::stuck("it was given up")) };
+            let tx = in_time.and_then(|()| tx.map_err(StoreError::stuck));
+            let result = tx.and_then(|tx| in_savepoint(tx, work));
             Box::new(move |commit| {
                 // Nobody listens any more where the caller was dropped; the write stands all the same.
-                let _ = answer.send(commit.map_err(StoreError::Database).and(result));
+                let _ = answer.send(commit.map_err(StoreError::stuck).and(result));
             })
         });
-        self.writer.send(Order::Work(job)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let written = async {
+            self.writer.send(Order::Work(job)).await.map_err(|_| closed())?;
+            answered.await.map_err(|_| closed())?
+        };
+        let Some(limit) = self.limit() else { return written.await };
+        match tokio::time::timeout(limit, written).await {
+            Ok(ended) => ended,
+            Err(_) if fate.give_up() => Err(StoreError::stuck(NOT_IN_TIME)),
+            Err(_) => Err(StoreError::Uncertain(NOT_IN_TIME.into())),
+        }
     }
 
     /// Moves what was written from the WAL into the file, and empties the WAL.
@@ -139,21 +195,49 @@ impl Sqlite {
     }
 }
 
+/// Whether a unit of work was begun, or given up before.
+#[derive(Default)]
+struct Fate(AtomicU8);
+
+impl Fate {
+    /// Whether it is still to be done.
+    fn begin(&self) -> bool {
+        self.decide(BEGUN)
+    }
+
+    /// Whether it will not be done.
+    fn give_up(&self) -> bool {
+        self.decide(GIVEN_UP)
+    }
+
+    fn decide(&self, fate: u8) -> bool {
+        self.0.compare_exchange(OPEN, fate, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
 impl Readers {
     fn of(path: &Path, unopened: bool) -> Self {
         let scans = Arc::new(Semaphore::new(SCANS));
-        Self { path: path.to_owned(), unopened, idle: Mutex::default(), scans }
+        Self { path: path.to_owned(), place: None, unopened, idle: Mutex::default(), scans }
+    }
+
+    fn check_in_place(&self) -> Result<(), StoreError> {
+        self.place.as_ref().map_or(Ok(()), |place| place.check()).map_err(StoreError::stuck)
     }
 
     fn take(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
-            None => open_reader(&self.path, self.unopened).map_err(|error| {
-                let exhausted =
-                    File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(EMFILE));
-                if exhausted { StoreError::Database(NO_DESCRIPTORS.into()) } else { error }
-            }),
+            None => {
+                // Another file that is there by now is another database.
+                self.check_in_place()?;
+                open_reader(&self.path, self.unopened).map_err(|error| {
+                    let exhausted =
+                        File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(EMFILE));
+                    if exhausted { StoreError::Database(NO_DESCRIPTORS.into()) } else { error }
+                })
+            }
         }
     }
 
@@ -246,12 +330,12 @@ fn immutable(path: &Path) -> String {
 }
 
 /// Takes everything that waits, up to [`GROUP`] units of work, commits it at once, and only then answers.
-fn write_in_groups(connection: Connection, mut queue: mpsc::Receiver<Order>) {
+fn write_in_groups(connection: Connection, place: &Place, mut queue: mpsc::Receiver<Order>) {
     let mut tx = Tx::Sqlite(connection);
     let mut left_over = None;
     while let Some(order) = left_over.take().or_else(|| queue.blocking_recv()) {
         match order {
-            Order::Work(first) => left_over = write_group(&mut tx, first, &mut queue),
+            Order::Work(first) => left_over = write_group(&mut tx, place, first, &mut queue),
             Order::Checkpoint(answer) => {
                 let _ = answer.send(checkpoint(&tx));
             }
@@ -268,9 +352,9 @@ fn write_in_groups(connection: Connection, mut queue: mpsc::Receiver<Order>) {
 }
 
 /// Writes one group; gives back the order that came after it and is no work.
-fn write_group(tx: &mut Tx, first: Job, queue: &mut mpsc::Receiver<Order>) -> Option<Order> {
+fn write_group(tx: &mut Tx, place: &Place, first: Job, queue: &mut mpsc::Receiver<Order>) -> Option<Order> {
     let mut answers = Vec::new();
-    let mut outcome = batch(tx, "BEGIN IMMEDIATE");
+    let mut outcome = place.check().and_then(|()| batch(tx, "BEGIN IMMEDIATE"));
     let mut next = Some(Order::Work(first));
     let left_over = loop {
         match next {
@@ -286,12 +370,15 @@ fn write_group(tx: &mut Tx, first: Job, queue: &mut mpsc::Receiver<Order>) -> Op
         }
         next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
     };
+    // Once more after it: what was written into a file that was just removed is not there either.
     if outcome.is_ok() {
-        outcome = batch(tx, "COMMIT");
+        outcome = batch(tx, "COMMIT").and_then(|()| place.check());
     }
     if let Err(error) = &outcome {
         tracing::error!(%error, "a group of writes was not committed");
-        let _ = batch(tx, "ROLLBACK");
+        if !is_autocommit(tx) {
+            let _ = batch(tx, "ROLLBACK");
+        }
     }
     for answer in answers {
         answer(outcome.clone());
@@ -331,12 +418,13 @@ fn in_savepoint<T, F>(tx: &mut Tx, work: F) -> Result<T, StoreError>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
 {
-    batch(tx, "SAVEPOINT unit").map_err(StoreError::Database)?;
+    batch(tx, "SAVEPOINT unit").map_err(StoreError::stuck)?;
     let result = catch_unwind(AssertUnwindSafe(|| poll_once(work(tx))))
         .unwrap_or_else(|_| Err(StoreError::Database("a unit of work panicked".into())));
     let end = if result.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
-    batch(tx, end).map_err(StoreError::Database)?;
-    result
+    // There is no savepoint any more where the database ended the whole transaction.
+    let ended = batch(tx, end).map_err(StoreError::stuck);
+    result.and_then(|done| ended.map(|()| done))
 }
 
 /// A unit of work awaits nothing but its statements, and on SQLite those are ready at once.
@@ -386,6 +474,10 @@ fn closed() -> StoreError {
     StoreError::Database("the database is closed or busy".into())
 }
 
+const NOT_IN_TIME: &str = "the file could not be written in time: does another program have it locked?";
+const OPEN: u8 = 0;
+const BEGUN: u8 = 1;
+const GIVEN_UP: u8 = 2;
 /// Where a database's header says how it is written.
 const WRITE_VERSION: usize = 18;
 /// By a WAL.
@@ -450,12 +542,80 @@ mod tests {
         for size in [1_000_000, 10] {
             assert!(orders.try_send(Order::Work(job(size))).is_ok());
         }
-        assert!(write_group(&mut tx, job(10), &mut queue).is_none());
+        assert!(write_group(&mut tx, &Place::nowhere(), job(10), &mut queue).is_none());
         let Tx::Sqlite(connection) = &tx else { panic!("it was SQLite") };
         let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
         let said = answers.lock().unwrap().iter().filter(|done| **done).count();
         assert_eq!(usize::try_from(rows).unwrap(), said, "what was said is what is there");
         assert!(connection.is_autocommit());
+    }
+
+    #[test]
+    fn full_disk_is_an_outage_and_no_fault() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 20; CREATE TABLE t (x)").unwrap();
+        let full = connection.execute("INSERT INTO t VALUES (zeroblob(1000000))", []).unwrap_err();
+        assert!(matches!(StoreError::from(full), StoreError::Unavailable { .. }));
+        connection.execute_batch("PRAGMA query_only = ON").unwrap();
+        let read_only = connection.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        assert!(matches!(StoreError::from(read_only), StoreError::Unavailable { .. }));
+    }
+
+    #[tokio::test]
+    async fn write_that_waits_for_another_program_is_given_up_and_not_done_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let sqlite = Sqlite { limit: Duration::from_millis(50), ..Sqlite::open(&path).unwrap() };
+        sqlite.write(|tx| Box::pin(async move { tx.script("CREATE TABLE t (x)").await })).await.unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let insert = || {
+            sqlite.write(|tx| {
+                Box::pin(async move { tx.execute("/* insert */ INSERT INTO t VALUES (1)", &[]).await })
+            })
+        };
+        // The writer takes the first, or not: then nobody can say of it that it is not done.
+        let (first, second) = (insert().await, insert().await);
+        assert!(matches!(first, Err(StoreError::Unavailable { .. } | StoreError::Uncertain(_))), "{first:?}");
+        assert!(matches!(second, Err(StoreError::Unavailable { .. })), "{second:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        let count = "/* count */ SELECT count(*) FROM t";
+        let patient = sqlite.with(Patience::Unlimited);
+        patient
+            .write(|tx| {
+                Box::pin(async move { tx.execute("/* third */ INSERT INTO t VALUES (3)", &[]).await })
+            })
+            .await
+            .unwrap();
+        let rows: i64 =
+            sqlite.read(|tx| Box::pin(async move { tx.row(count, &[]).await?.unwrap().next() })).unwrap();
+        assert_eq!(rows, 1, "only the third");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_into_a_file_that_was_removed_or_replaced() {
+        for name in ["x.db", "x.db-wal", "x.db-shm"] {
+            for replaced in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let sqlite = Sqlite::open(&folder.path().join("x.db")).unwrap();
+                let write = |sql: &'static str| {
+                    sqlite.write(move |tx| Box::pin(async move { tx.execute(sql, &[]).await }))
+                };
+                write("CREATE TABLE t (x)").await.unwrap();
+                let file = folder.path().join(name);
+                let aside = folder.path().join("aside");
+                std::fs::rename(&file, &aside).unwrap();
+                if replaced {
+                    std::fs::copy(&aside, &file).unwrap();
+                }
+                let error = write("INSERT INTO t VALUES (1)").await.unwrap_err();
+                assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains(name) && text.contains("put the database's files back"), "{text}");
+                std::fs::rename(&aside, &file).unwrap();
+                write("INSERT INTO t VALUES (1)").await.unwrap();
+            }
+        }
     }
 
     #[tokio::test]

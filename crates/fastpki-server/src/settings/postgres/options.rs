@@ -155,6 +155,7 @@ type Parse = fn(&str) -> Option<String>;
 const KNOWN: &[(&str, &str, Parse)] = &[
     ("application_name", "application_name", verbatim),
     ("channel_binding", "channel_binding", |text| one_of(&["disable", "prefer", "require"], text)),
+    ("command_timeout", "command_timeout", seconds_of_work),
     ("connect_timeout", "connect_timeout", seconds),
     ("database", "dbname", verbatim),
     ("dbname", "dbname", verbatim),
@@ -218,6 +219,12 @@ fn number(text: &str) -> Option<String> {
 fn seconds(text: &str) -> Option<String> {
     let seconds = text.trim().parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds))?;
     Some(seconds.ceil().to_string())
+}
+
+/// Seconds, with a fraction; the store reads them.
+fn seconds_of_work(text: &str) -> Option<String> {
+    let seconds = text.trim().parse::<f64>().ok().filter(|seconds| (1.0..=86_400.0).contains(seconds))?;
+    Some(seconds.to_string())
 }
 
 fn flag(text: &str) -> Option<String> {

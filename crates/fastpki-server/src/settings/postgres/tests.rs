@@ -147,6 +147,14 @@ fn arguments_win_over_the_url() {
 }
 
 #[test]
+fn time_limit_of_asyncpg_is_passed_on() {
+    let connection = with_arguments(r#"{"command_timeout": 7.5}"#);
+    assert!(connection.url.ends_with("?sslmode=prefer&command_timeout=7.5"), "{}", connection.url);
+    assert_eq!(connection.notes, [""; 0]);
+    assert!(arguments_problem(r#"{"command_timeout": 0}"#).contains("command_timeout"));
+}
+
+#[test]
 fn variables_of_libpq_fill_what_is_open() {
     let libpq = [
         ("PGHOST", "env-host"),
@@ -211,10 +219,13 @@ fn session_parameters_become_options() {
 fn options_without_meaning_are_noted_once() {
     let connection = connection(&[
         ("DATABASE_URL", "postgresql://u:p@h/d?prepared_statement_cache_size=0&x-y=1"),
-        ("DATABASE_CONNECT_ARGS", r#"{"command_timeout": 5, "statement_cache_size": 0, "direct_tls": null}"#),
+        (
+            "DATABASE_CONNECT_ARGS",
+            r#"{"max_cached_statement_lifetime": 5, "statement_cache_size": 0, "direct_tls": null}"#,
+        ),
     ]);
     let expected = [
-        "DATABASE_CONNECT_ARGS: these options have no meaning here: command_timeout, statement_cache_size",
+        "DATABASE_CONNECT_ARGS: these options have no meaning here: max_cached_statement_lifetime, statement_cache_size",
         "DATABASE_URL: these options have no meaning here: (not a name), prepared_statement_cache_size",
     ];
     assert_eq!(connection.notes, expected);

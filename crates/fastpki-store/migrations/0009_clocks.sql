@@ -1,0 +1,7 @@
+-- How often all tokens of a user were invalidated. An access token says which generation it is of, so that no clock
+-- decides whether it was issued before or after. Null is none.
+ALTER TABLE users ADD COLUMN token_generation INTEGER;
+-- tokens_invalidated_at as it was when the generation was last counted. Where it is another, FastPKI 0.4 has invalidated
+-- the tokens since.
+ALTER TABLE users ADD COLUMN generation_mark {timestamp};
+UPDATE users SET generation_mark = tokens_invalidated_at;
