@@ -29,6 +29,8 @@ pub(crate) struct Client {
     http: Http,
     server: String,
     session: RefCell<Option<Session>>,
+    /// Whether the caller said how long to wait.
+    is_timed: bool,
 }
 
 /// What a server answered.
@@ -79,10 +81,11 @@ impl Client {
 
     /// This server, as nobody.
     pub(crate) fn to(server: String, trust: &Trust) -> Result<Self, Error> {
+        let given = session::timeout()?;
         let mut http = Http::builder()
             .user_agent(concat!("fastpki/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+            .timeout(given.unwrap_or(TIMEOUT))
             .redirect(Policy::custom(follow));
         if let Some(path) = session::ca_file(trust.ca_file.as_deref()) {
             let pem = fs::read(&path).map_err(|error| Error::file(&path, error))?;
@@ -94,7 +97,7 @@ impl Client {
             http = http.tls_certs_merge(roots);
         }
         let http = http.build().map_err(|error| Error::Failed(advice::cause_of(&error)))?;
-        Ok(Self { http, server, session: RefCell::new(None) })
+        Ok(Self { http, server, session: RefCell::new(None), is_timed: given.is_some() })
     }
 
     /// The server's URL.
@@ -175,6 +178,9 @@ impl Client {
         let query: Vec<_> = given.collect();
         if !query.is_empty() {
             request = request.query(&query);
+        }
+        if call.path == IMPORT && !self.is_timed {
+            request = request.timeout(IMPORT_TIMEOUT);
         }
         if let Some(session) = &*self.session.borrow() {
             request = request.bearer_auth(session.token());
@@ -311,6 +317,10 @@ fn file_name(disposition: &str) -> Option<String> {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A page of a list and an RSA key of 8192 bits are ready much sooner.
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// The one call that takes longer: a CA with all that it has issued.
+const IMPORT: &str = "/cas/import";
+/// The server's own limit is reached sooner.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(900);
 /// Others wait for the configuration's lock meanwhile.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 5;

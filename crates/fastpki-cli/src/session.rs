@@ -1,6 +1,6 @@
 //! Who the caller is to the server: a token, and where it is from.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use fastpki_types::Token;
@@ -134,6 +134,17 @@ pub(crate) fn ca_file(option: Option<&Path>) -> Option<std::path::PathBuf> {
     option.map(Path::to_owned).or_else(|| variable(CA_FILE_VARIABLE).map(Into::into))
 }
 
+/// How long to wait for an answer, where the environment says so.
+pub(crate) fn timeout() -> Result<Option<Duration>, Error> {
+    let Some(text) = variable(TIMEOUT_VARIABLE) else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(seconds @ 1..=MAX_TIMEOUT) => Ok(Some(Duration::from_secs(seconds))),
+        Ok(_) | Err(_) => Err(Error::Usage(format!(
+            "{TIMEOUT_VARIABLE} should be how many seconds to wait for an answer, from 1 to {MAX_TIMEOUT}"
+        ))),
+    }
+}
+
 fn token_server(config: &Config) -> String {
     let named = config.get(config::TOKEN_SERVER).or_else(|| config.get(config::SERVER_URL));
     let named = named.unwrap_or_else(|| DEFAULT_SERVER.into());
@@ -145,6 +156,9 @@ fn variable(name: &str) -> Option<String> {
 }
 
 const SERVER_VARIABLE: &str = "FASTPKI_SERVER";
+const TIMEOUT_VARIABLE: &str = "FASTPKI_TIMEOUT";
+/// Seconds: a day.
+const MAX_TIMEOUT: u64 = 86_400;
 const TOKEN_VARIABLE: &str = "FASTPKI_TOKEN";
 const CA_FILE_VARIABLE: &str = "FASTPKI_CA_FILE";
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use fastpki_store::{CrlHead, CrlRow, StoreError};
@@ -186,9 +187,10 @@ impl Engine {
         if let Some(crl) = self.crl_at_hand(ca, |crl| crl.is_current(&head, self.now())) {
             return Ok(crl);
         }
-        // One makes it, the others wait for it.
+        // One makes it, the others wait for it, and not for ever: the database may hang.
         let turn = self.crls.turn(ca);
-        let _turn = turn.lock().await;
+        let turn = tokio::time::timeout(TURN_LIMIT, turn.lock()).await;
+        let _turn = turn.map_err(|_| Error::Unavailable(BEING_MADE.into()))?;
         for _ in 0..ATTEMPTS {
             let head = self.crl_head(ca).await?;
             if let Some(crl) = self.last_crl(ca, &head, |crl| crl.is_current(&head, self.now())).await? {
@@ -340,6 +342,9 @@ const FAILURE_SECONDS: i64 = 60;
 const DATABASE_FAILURE_SECONDS: i64 = 10;
 const NOT_ALLOWED: &str = "this CA publishes no CRL: the key usage of its certificate does not include signing revocation lists (cRLSign)";
 const CANNOT_SIGN: &str = "this CA cannot sign a new CRL at present, and the last one is not complete or has ended: the server's log says why";
+/// How long a download waits for one that makes the CRL: one with a million entries takes seconds.
+const TURN_LIMIT: Duration = Duration::from_secs(20);
+const BEING_MADE: &str = "the CRL of this CA is being made, which takes long: try again";
 /// Entries that are read at once.
 const PAGE: i64 = 5000;
 /// How often to try when several servers make the same CRL.

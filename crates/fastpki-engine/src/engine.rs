@@ -202,7 +202,7 @@ impl Engine {
         if !self.store.claim_job("sweep_tokens", every, now).await? {
             return Ok(0);
         }
-        Ok(self.store.sweep_tokens(now).await?)
+        Ok(self.store.sweep_tokens(every, now).await?)
     }
 
     /// Waits until everything that was asked is written, and closes the database.

@@ -227,7 +227,8 @@ impl Engine {
         }))
     }
 
-    /// Writes down which tokens of service accounts were used. To be called every so often, off any request's path.
+    /// Writes down which tokens of service accounts were used. To be called every so often, off any request's path. What
+    /// cannot be written down is kept for the next time.
     pub async fn record_token_uses(&self) -> Result<(), Error> {
         let uses = std::mem::take(
             &mut *self.service_account_tokens.used.lock().unwrap_or_else(PoisonError::into_inner),
@@ -235,7 +236,14 @@ impl Engine {
         if uses.is_empty() {
             return Ok(());
         }
-        Ok(self.store.note_token_uses(uses.into_iter().collect()).await?)
+        let noted = self.store.note_token_uses(uses.iter().map(|(id, at)| (*id, *at)).collect()).await;
+        if noted.is_err() {
+            let mut used = self.service_account_tokens.used.lock().unwrap_or_else(PoisonError::into_inner);
+            for (id, at) in uses {
+                used.entry(id).or_insert(at);
+            }
+        }
+        Ok(noted?)
     }
 
     fn random_text<const BYTES: usize>(&self) -> Zeroizing<String> {

@@ -72,6 +72,22 @@ async fn with_user(engine: &Engine) {
 }
 
 #[tokio::test]
+async fn key_that_a_clock_ahead_was_used_by_is_not_kept_until_then() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let engine = engine(&folder, clock.clone()).await;
+    with_user(&engine).await;
+    let id = root(&engine, "Root").await;
+    clock.advance(86_400);
+    engine.signer(id).await.unwrap();
+    clock.advance(-3);
+    engine.drop_idle_keys();
+    assert!(engine.keyring.holds(id), "by seconds clocks differ");
+    clock.advance(3 - 86_400);
+    engine.drop_idle_keys();
+    assert!(!engine.keyring.holds(id));
+}
+
+#[tokio::test]
 async fn key_is_kept_while_used_and_dropped_when_idle() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let engine = engine(&folder, clock.clone()).await;

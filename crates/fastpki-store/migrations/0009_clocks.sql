@@ -5,3 +5,5 @@ ALTER TABLE users ADD COLUMN token_generation INTEGER;
 -- the tokens since.
 ALTER TABLE users ADD COLUMN generation_mark {timestamp};
 UPDATE users SET generation_mark = tokens_invalidated_at;
+-- When a sweep first found a signed-out access token ended: it is forgotten by a later one that does too.
+ALTER TABLE blocklisted_tokens ADD COLUMN seen_ended_at {timestamp};

@@ -14,7 +14,7 @@ pub(super) fn cause_of(error: &reqwest::Error) -> String {
 /// What to do where there was no answer, for this cause.
 pub(super) fn about_connection(error: &reqwest::Error, cause: &str) -> &'static str {
     if error.is_timeout() {
-        "it takes too long to answer: is it overloaded, or is a firewall between?"
+        "it takes too long to answer: is it overloaded, or is a firewall between? A change may have been made: look before you try again. FASTPKI_TIMEOUT is how many seconds to wait"
     } else if ["certificate", "UnknownIssuer", "Cert"].iter().any(|word| cause.contains(word)) {
         "is its TLS certificate from a private CA? Give that CA's root certificate with --ca-file or FASTPKI_CA_FILE"
     } else if ["InvalidContentType", "InvalidMessage", "corrupt"].iter().any(|word| cause.contains(word)) {

@@ -63,6 +63,12 @@ fn judge_authority(row: &AuthorityRow, now: Timestamp, tally: &mut Tally) -> boo
         tally.remark(Finding::error("CAs", text));
         return false;
     };
+    if !certificate.may_sign_revocation_lists() {
+        let text = format!(
+            "CA {name} publishes no CRL, since the key usage of its certificate does not include cRLSign: nobody sees what it revokes; create a successor"
+        );
+        tally.remark(Finding::warning("CAs", text));
+    }
     let end = Timestamp::from(certificate.validity().not_after);
     if end < now {
         let text = format!(

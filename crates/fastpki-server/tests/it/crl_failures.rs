@@ -1,9 +1,10 @@
 //! CAs that cannot publish a CRL, and what anybody who asks for one costs then.
 
+use fastpki_engine::check_database;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Answer, Server, on_both_databases, on_one_server, openssl};
+use crate::harness::{Answer, Server, config, on_both_databases, on_one_server, openssl};
 
 on_both_databases! {
     ca_that_may_not_sign_crls_says_so_and_spends_no_number,
@@ -74,6 +75,9 @@ async fn ca_that_may_not_sign_crls_says_so_and_spends_no_number(server: Server) 
         server.clock.advance(61);
     }
     assert_eq!(reserved(&server).await, ["0"]);
+    let database = config(&server.database);
+    let findings = check_database(&database, Vec::new(), &*server.clock, false).await;
+    assert!(findings.iter().any(|finding| finding.text.contains("cRLSign")), "{findings:?}");
 }
 
 async fn ca_whose_key_cannot_be_read_says_so_and_spends_no_number(server: Server) {

@@ -12,6 +12,7 @@ on_one_server! {
     nothing_is_acknowledged_that_cannot_be_written,
     crl_of_yesterday_is_served_while_nothing_can_be_written,
     readiness_writes_once_in_a_while_however_often_it_is_asked,
+    use_of_a_token_is_noted_once_that_can_be_written,
 }
 
 macro_rules! on_postgresql {
@@ -75,7 +76,7 @@ impl Broken {
     async fn set(database: &Database, value: &str) {
         let Database::Postgresql { name, .. } = database else { panic!("it is PostgreSQL") };
         let sql = format!(
-            "SET default_transaction_read_only = off; ALTER DATABASE {name} SET default_transaction_read_only = {value}"
+            "BEGIN READ WRITE; ALTER DATABASE {name} SET default_transaction_read_only = {value}; COMMIT"
         );
         database.script(&sql).await;
         database.script(&end_connections()).await;
@@ -139,6 +140,21 @@ async fn readiness_writes_once_in_a_while_however_often_it_is_asked(server: Serv
         }
         assert_eq!(server.database.peek(written).await, before);
     }
+}
+
+async fn use_of_a_token_is_noted_once_that_can_be_written(server: Server) {
+    let world = server.world().await;
+    let (account, client) = server.service_account(&world.red_admin, "runner", json!({})).await;
+    client.get("/api/v1/cas/").await.expect(StatusCode::OK);
+    let used_at = server.engine.now().to_string();
+    let broken = Broken::make(&server).await;
+    server.engine.record_token_uses().await.unwrap_err();
+    broken.repair().await;
+    server.clock.advance(60);
+    server.engine.record_token_uses().await.unwrap();
+    let tokens = format!("/api/v1/service-accounts/{}/tokens", account["id"]);
+    let tokens = world.red_admin.get(&tokens).await.expect(StatusCode::OK);
+    assert_eq!(tokens[0]["last_used_at"], used_at);
 }
 
 mod scenes {

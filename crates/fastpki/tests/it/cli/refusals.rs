@@ -97,3 +97,19 @@ fn usage_errors_exit_with_2() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {ran:?}");
     }
 }
+
+#[test]
+fn server_that_does_not_answer_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let person = Person::new(&url);
+    let mut waits = person.command(&["cert", "show", "1"]);
+    let ran = super::ran(waits.env("FASTPKI_TIMEOUT", "1"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("takes too long") && ran.stderr.contains("FASTPKI_TIMEOUT"), "{ran:?}");
+    for wrong in ["0", "soon", "1.5", "100000"] {
+        let mut waits = person.command(&["cert", "show", "1"]);
+        let ran = super::ran(waits.env("FASTPKI_TIMEOUT", wrong));
+        assert!(ran.stderr.contains("FASTPKI_TIMEOUT should be"), "{ran:?}");
+    }
+}
