@@ -30,9 +30,11 @@ pub async fn backup(
     let secret_key = secret_key.filter(|path| path.exists());
     let beside = with_suffix(file, SECRET_KEY);
     refuse_existing(file)?;
-    if let Some(path) = secret_key.filter(|_| beside.exists()) {
-        // Said before the database is read: the secret key of another.
-        copy_secret(path, &beside)?;
+    if let Some(path) = secret_key
+        && is_there(&beside)?
+    {
+        // Said before the database is read.
+        check_same_secret(path, &beside, ANOTHER_NAME)?;
     }
     let Some(store) = Store::look(database).await? else {
         return Err(Error::Invalid(
@@ -52,7 +54,7 @@ pub async fn backup(
     let version = check_dump(database, unfinished.path()).await?;
     // First the key: once the backup is there, all of it is.
     if let Some(path) = secret_key {
-        copy_secret(path, &beside)?;
+        copy_secret(path, &beside, ANOTHER_NAME)?;
     }
     let size = unfinished.finish(file)?;
     Ok(Backup { version, size, secret_key: secret_key.map(|_| beside) })
@@ -70,9 +72,10 @@ pub async fn restore(
     let version = check_dump(database, file).await?;
     refuse_existing_database(database).await?;
     let beside = with_suffix(file, SECRET_KEY);
-    let secret_key = secret_key.filter(|_| beside.exists());
+    let secret_key = if is_there(&beside)? { secret_key } else { None };
     if let Some(path) = secret_key {
-        copy_secret(&beside, path)?;
+        let to_do = format!("move it away; or, to keep it, move {} away", beside.display());
+        copy_secret(&beside, path, &to_do)?;
     }
     match database {
         DatabaseConfig::Sqlite { path } => {
@@ -113,18 +116,22 @@ async fn refuse_existing_database(database: &DatabaseConfig) -> Result<(), Error
 
 /// Copies the secret key of a database, or of its backup, to where it belongs. One that is there already must be the
 /// same: then a program left it that was killed before it was done.
-fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
-    let secret = read_secret(from, LONGEST_SECRET)?;
-    if !is_there(to)? {
-        let mut unfinished = Unfinished::of(to)?;
-        unfinished.write(&secret)?;
-        return Ok(unfinished.finish(to).map(drop)?);
+fn copy_secret(from: &Path, to: &Path, to_do: &str) -> Result<(), Error> {
+    if is_there(to)? {
+        return check_same_secret(from, to, to_do);
     }
-    if *read_secret(to, LONGEST_SECRET)? == *secret {
+    let secret = read_secret(from, LONGEST_SECRET)?;
+    let mut unfinished = Unfinished::of(to)?;
+    unfinished.write(&secret)?;
+    Ok(unfinished.finish(to).map(drop)?)
+}
+
+fn check_same_secret(from: &Path, to: &Path, to_do: &str) -> Result<(), Error> {
+    if *read_secret(from, LONGEST_SECRET)? == *read_secret(to, LONGEST_SECRET)? {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "{} is there already, and is not the same as {}: choose another name, or move it away",
+        "{} is there already, and is not the same as {}: {to_do}",
         to.display(),
         from.display()
     )))
@@ -138,6 +145,8 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
     if is_there(path)? { Err(HostError::Exists(path.to_owned()).into()) } else { Ok(()) }
 }
 
+/// What to do about a secret key of another backup.
+const ANOTHER_NAME: &str = "choose another name, or move it away";
 /// What the name of a secret key's file ends with, beside a database or its backup.
 const SECRET_KEY: &str = ".secret-key";
 /// Bytes of a secret key's file: it has 43 when we made it.

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
-/// A command that runs another program, which the kernel kills as soon as the thread that started it is gone, however
+/// A command that runs `pg_dump` or `pg_restore`, which the kernel kills as soon as the thread that started it is gone, however
 /// that ended. The program's `main` must begin with [`run_bound`]. It exits with 127 where there is no such program.
 pub fn bound(program: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
@@ -29,6 +29,10 @@ pub fn run_bound(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCo
     }
     let (parent, program) = (arguments.next()?, arguments.next()?);
     let error = match bind(&parent) {
+        // Who may run this program as somebody else is not to run any other by it.
+        Ok(()) if !PROGRAMS.iter().any(|known| program == *known) => {
+            io::Error::other("not one of PostgreSQL's")
+        }
         Ok(()) => Command::new(&program).args(arguments).exec(),
         Err(error) => error,
     };
@@ -49,6 +53,8 @@ fn bind(parent: &OsString) -> io::Result<()> {
     Err(io::Error::other("the program that started this one has ended"))
 }
 
+/// What this program runs.
+const PROGRAMS: [&str; 2] = ["pg_dump", "pg_restore"];
 /// The first argument of a process that becomes another program; no person writes it.
 const BOUND: &str = "__bound";
 /// As shells have it.

@@ -101,6 +101,21 @@ fn pg_restore_ends_with_a_restore_that_is_told_to_stop() {
     run(restore_ends_with_its_parent("TERM"));
 }
 
+#[test]
+fn nothing_but_postgresqls_programs_is_run_for_a_parent_that_lives() {
+    let (own, other) = (std::process::id().to_string(), "1".to_owned());
+    for (parent, program, words) in [
+        (&own, "sh", "not one of PostgreSQL's"),
+        (&other, "pg_dump", "has ended"),
+        (&own, "/bin/pg_dump", "not one"),
+    ] {
+        let arguments = ["__bound", parent, program, "--version"];
+        let output = Command::new(PROGRAM).args(arguments).output().expect("the program starts");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(126), String::new()), "{output:?}");
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+    }
+}
+
 async fn dump_ends_with_its_parent(signal: &str) {
     let database = Database::create(Kind::Postgresql).await;
     let site = Site::of(database.clone());
