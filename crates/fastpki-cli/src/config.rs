@@ -169,8 +169,7 @@ impl Lock {
         let folder = config.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
         let path = folder.join(LOCK);
-        let lock = File::options().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|error| Error::file(&path, error))?;
+        let lock = fastpki_host::lock_file(&path).map_err(|error| Error::Failed(error.to_string()))?;
         lock.lock().map_err(|error| Error::file(&path, error))?;
         Ok(Self(lock))
     }

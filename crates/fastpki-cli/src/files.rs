@@ -1,10 +1,9 @@
 //! Files that are written whole or not at all.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, Permissions},
-    io::{ErrorKind, Write},
-    os::unix::fs::PermissionsExt,
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -148,7 +147,7 @@ impl Replacement {
 }
 
 fn temporary(folder: &Path, content: &[u8], mode: Mode) -> Result<NamedTempFile, Error> {
-    let failed = |error: std::io::Error| Error::file(folder, error);
+    let failed = |error: io::Error| Error::file(folder, error);
     // Readable for its owner alone from the first byte on.
     let mut file = tempfile::Builder::new().prefix(".fastpki-").tempfile_in(folder).map_err(failed)?;
     file.write_all(content).map_err(failed)?;
@@ -167,16 +166,23 @@ fn keep(folder: &Path, target: &Path) -> Result<Option<TempPath>, Error> {
     if fs::symlink_metadata(target).is_err() {
         return Ok(None);
     }
-    let mut name = OsString::from(".fastpki-before-");
-    name.push(target.file_name().unwrap_or_default());
-    let name = folder.join(name);
-    let failed = |error| Error::file(target, error);
-    if fs::symlink_metadata(&name).is_ok() {
-        fs::remove_file(&name).map_err(failed)?;
-    }
-    // Some file systems know no second names.
-    fs::hard_link(target, &name).or_else(|_| fs::copy(target, &name).map(drop)).map_err(failed)?;
-    TempPath::try_from_path(name).map(Some).map_err(failed)
+    let second_name = |name: &Path| {
+        // A link stays one. Some file systems know no second names.
+        fs::hard_link(target, name).or_else(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Err(error),
+            _ => copy(target, name),
+        })
+    };
+    let made = tempfile::Builder::new().prefix(".fastpki-before-").make_in(folder, second_name);
+    made.map(|made| Some(made.into_temp_path())).map_err(|error| Error::file(target, error))
+}
+
+/// Copies a file to a new one, with its mode; until it has that, it is its owner's alone.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = File::options().write(true).create_new(true).mode(0o600).open(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.set_permissions(from.metadata()?.permissions())
 }
 
 fn sync(folder: &Path) -> Result<(), Error> {

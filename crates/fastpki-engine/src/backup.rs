@@ -2,20 +2,10 @@
 //!
 //! What bears a backup's name is a whole one: it is written under another name, made durable, and renamed.
 
-use std::{
-    ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
+use fastpki_host::{HostError, Unfinished, is_there, open_input, read_secret, with_suffix};
 use fastpki_store::{DatabaseConfig, SchemaKind, Store, check_dump, dump, load};
-use rustix::{
-    fs::{CWD, RenameFlags},
-    io::Errno,
-};
-use zeroize::Zeroizing;
 
 use crate::Error;
 
@@ -40,8 +30,11 @@ pub async fn backup(
     let secret_key = secret_key.filter(|path| path.exists());
     let beside = with_suffix(file, SECRET_KEY);
     refuse_existing(file)?;
-    if secret_key.is_some() {
-        refuse_existing(&beside)?;
+    if let Some(path) = secret_key
+        && is_there(&beside)?
+    {
+        // Said before the database is read.
+        check_same_secret(path, &beside, ANOTHER_NAME)?;
     }
     let Some(store) = Store::look(database).await? else {
         return Err(Error::Invalid(
@@ -57,11 +50,11 @@ pub async fn backup(
         ));
     }
     let unfinished = Unfinished::of(file)?;
-    dump(database, &unfinished.path).await?;
-    let version = check_dump(database, &unfinished.path).await?;
+    dump(database, unfinished.path()).await?;
+    let version = check_dump(database, unfinished.path()).await?;
     // First the key: once the backup is there, all of it is.
     if let Some(path) = secret_key {
-        copy_secret(path, &beside)?;
+        copy_secret(path, &beside, ANOTHER_NAME)?;
     }
     let size = unfinished.finish(file)?;
     Ok(Backup { version, size, secret_key: secret_key.map(|_| beside) })
@@ -74,21 +67,21 @@ pub async fn restore(
     secret_key: Option<&Path>,
     file: &Path,
 ) -> Result<Backup, Error> {
-    let size = fs::metadata(file)
-        .map_err(|error| Error::Invalid(format!("{} cannot be read: {error}", file.display())))?
-        .len();
+    let opened = open_input(file)?;
+    let size = opened.metadata().map_err(|error| cannot_be_read(file, &error))?.len();
     let version = check_dump(database, file).await?;
     refuse_existing_database(database).await?;
     let beside = with_suffix(file, SECRET_KEY);
-    let secret_key = secret_key.filter(|_| beside.exists());
+    let secret_key = if is_there(&beside)? { secret_key } else { None };
     if let Some(path) = secret_key {
-        restore_secret(&beside, path)?;
+        let to_do = format!("move it away; or, to keep it, move {} away", beside.display());
+        copy_secret(&beside, path, &to_do)?;
     }
     match database {
         DatabaseConfig::Sqlite { path } => {
             let unfinished = Unfinished::of(path)?;
-            load(database, file, &unfinished.path).await?;
-            check_dump(database, &unfinished.path).await?;
+            load(database, file, unfinished.path()).await?;
+            check_dump(database, unfinished.path()).await?;
             unfinished.finish(path)?;
         }
         DatabaseConfig::Postgres { .. } => load(database, file, file).await?,
@@ -121,135 +114,39 @@ async fn refuse_existing_database(database: &DatabaseConfig) -> Result<(), Error
     }
 }
 
-/// A file that is written, under a name that says so. Another who writes it is refused; one that was left by a
-/// program which was killed is written anew.
-struct Unfinished {
-    path: PathBuf,
-    file: File,
-    finished: bool,
+/// Copies the secret key of a database, or of its backup, to where it belongs. One that is there already must be the
+/// same: then a program left it that was killed before it was done.
+fn copy_secret(from: &Path, to: &Path, to_do: &str) -> Result<(), Error> {
+    if is_there(to)? {
+        return check_same_secret(from, to, to_do);
+    }
+    let secret = read_secret(from, LONGEST_SECRET)?;
+    let mut unfinished = Unfinished::of(to)?;
+    unfinished.write(&secret)?;
+    Ok(unfinished.finish(to).map(drop)?)
 }
 
-impl Unfinished {
-    fn of(target: &Path) -> Result<Self, Error> {
-        let path = with_suffix(target, UNFINISHED);
-        let failed = |error: io::Error| cannot("written", &path, &error);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(failed)?;
-        let taken = match file.try_lock() {
-            // Whoever had the lock until now may have given the file its name meanwhile: then it is another's.
-            Ok(()) => !is_at(&file, &path),
-            Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        };
-        if taken {
-            return Err(Error::Invalid(format!("{} is being written by another", path.display())));
-        }
-        file.set_len(0).map_err(failed)?;
-        Ok(Self { path, file, finished: false })
-    }
-
-    /// Makes it durable, and gives it its name if nobody has it yet; its bytes.
-    fn finish(mut self, target: &Path) -> Result<u64, Error> {
-        let named = || {
-            self.file.sync_all()?;
-            rename_to_new(&self.path, target)?;
-            sync_folder(target)?;
-            Ok(self.file.metadata()?.len())
-        };
-        let size = named().map_err(|error| cannot("written", target, &error))?;
-        self.finished = true;
-        Ok(size)
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.finished {
-            // What is left otherwise bears a name that says what it is.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Copies the secret key of a backup to where the server finds it; one that is there already must be the same.
-fn restore_secret(from: &Path, to: &Path) -> Result<(), Error> {
-    if !to.exists() {
-        return copy_secret(from, to);
-    }
-    if *read_secret(from)? == *read_secret(to)? {
+fn check_same_secret(from: &Path, to: &Path, to_do: &str) -> Result<(), Error> {
+    if *read_secret(from, LONGEST_SECRET)? == *read_secret(to, LONGEST_SECRET)? {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "{} is there, and not the one of the backup: move it away, or move {} away to keep it",
+        "{} is there already, and is not the same as {}: {to_do}",
         to.display(),
         from.display()
     )))
 }
 
-fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
-    let secret = read_secret(from)?;
-    let mut unfinished = Unfinished::of(to)?;
-    unfinished.file.write_all(&secret).map_err(|error| cannot("written", to, &error))?;
-    unfinished.finish(to).map(drop)
-}
-
-fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let read = || {
-        // Room for all of it: growing would leave copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_SECRET));
-        File::open(path)?.take(LONGEST_SECRET as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|error| cannot("read", path, &error))
+fn cannot_be_read(path: &Path, error: &std::io::Error) -> Error {
+    Error::Invalid(format!("{} cannot be read: {error}", path.display()))
 }
 
 fn refuse_existing(path: &Path) -> Result<(), Error> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(cannot("looked at", path, &error)),
-        Ok(_) => Err(Error::Invalid(format!(
-            "{} is there already, and nothing is overwritten: choose another name, or move it away",
-            path.display()
-        ))),
-    }
+    if is_there(path)? { Err(HostError::Exists(path.to_owned()).into()) } else { Ok(()) }
 }
 
-/// Renames, and fails where there is a file of that name.
-fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can: then whoever makes such a file in this very moment loses it.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !to.exists() => fs::rename(from, to),
-        renamed => Ok(renamed?),
-    }
-}
-
-/// Whether the file still has this name.
-fn is_at(file: &File, path: &Path) -> bool {
-    let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(file), Ok(path)) => id(file) == id(path),
-        _ => false,
-    }
-}
-
-fn sync_folder(of: &Path) -> io::Result<()> {
-    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path.as_os_str());
-    name.push(suffix);
-    name.into()
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Invalid(format!("{} cannot be {what}: {error}", path.display()))
-}
-
-/// What the name of a file that is being written ends with.
-const UNFINISHED: &str = ".unfinished";
+/// What to do about a secret key of another backup.
+const ANOTHER_NAME: &str = "choose another name, or move it away";
 /// What the name of a secret key's file ends with, beside a database or its backup.
 const SECRET_KEY: &str = ".secret-key";
 /// Bytes of a secret key's file: it has 43 when we made it.

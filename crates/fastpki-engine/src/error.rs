@@ -61,6 +61,12 @@ pub enum Error {
     Internal(String),
 }
 
+impl From<fastpki_host::HostError> for Error {
+    fn from(error: fastpki_host::HostError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {

@@ -1,9 +1,6 @@
 //! From the operator's settings to an engine.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,6 +9,7 @@ use fastpki_engine::{
     BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, PASSWORD_COST, Progress,
     SystemClock, SystemEntropy, new_secret_key,
 };
+use fastpki_host::{HostError, Unfinished, read_secret};
 use zeroize::Zeroizing;
 
 use crate::settings::{DatabaseUrl, Secret, Settings};
@@ -20,13 +18,8 @@ use crate::settings::{DatabaseUrl, Secret, Settings};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The file that keeps the secret key cannot be read or made.
-    #[error("the secret key file {path}: {source}; set SECRET_KEY, or let this program write there")]
-    SecretKeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    #[error("the secret key file {0}; or set SECRET_KEY")]
+    SecretKeyFile(#[from] HostError),
     /// The file that keeps the secret key was cut short.
     #[error(
         "the secret key file {0} holds fewer than 32 characters: restore it, or delete it to have a new one made: access tokens, and tokens of service accounts, made under the old one then end"
@@ -98,36 +91,38 @@ pub fn secret_key_file(database: &Path) -> PathBuf {
 /// The secret key beside the database; made, readable by its owner alone, where there is none.
 fn kept_secret_key(database: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
     let path = secret_key_file(database);
-    let failed = |source| StartError::SecretKeyFile { path: path.clone(), source };
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let secret = Zeroizing::new(Zeroizing::new(text).trim().to_owned());
-            if secret.len() < MIN_SECRET { Err(StartError::ShortSecretKey(path)) } else { Ok(secret) }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = new_secret_key(entropy);
-            write_private(&path, secret.as_bytes()).map_err(failed)?;
-            tracing::warn!(
-                file = %path.display(),
-                "SECRET_KEY is not set: a new one was made and is kept in this file, which belongs into your backups"
-            );
-            Ok(secret)
-        }
-        Err(error) => Err(failed(error)),
+    match read_secret(&path, LONGEST_SECRET) {
+        Ok(bytes) => secret_of(&path, &bytes),
+        Err(error) if error.is_missing() => made_secret_key(&path, entropy),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// Writes a file that only its owner may read; whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("secret-key.new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
+fn secret_of(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, StartError> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+    if text.len() < MIN_SECRET {
+        return Err(StartError::ShortSecretKey(path.to_owned()));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
+fn made_secret_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<String>, StartError> {
+    let secret = new_secret_key(entropy);
+    let mut unfinished = Unfinished::of(path)?;
+    unfinished.write(secret.as_bytes())?;
+    match unfinished.finish(path) {
+        // Another server started at the same time, and was faster.
+        Err(HostError::Exists(_)) => return secret_of(path, &read_secret(path, LONGEST_SECRET)?),
+        finished => drop(finished?),
+    }
+    tracing::warn!(
+        file = %path.display(),
+        "SECRET_KEY is not set: a new one was made and is kept in this file, which belongs into your backups"
+    );
+    Ok(secret)
+}
+
+/// Bytes of the file: one that we made has 43.
+const LONGEST_SECRET: usize = 4096;
 /// As many characters as `SECRET_KEY` must have.
 const MIN_SECRET: usize = 32;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum_server::tls_rustls::RustlsConfig;
+use fastpki_host::{HostError, open_input, open_key};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -110,7 +111,8 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, Problem> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let mend = "write the server's certificate as PEM, and behind it those of the CAs up to the root";
-    let text = text(CERTIFICATE, path)?;
+    let file = open_input(path).map_err(|error| refused(CERTIFICATE, path, error))?;
+    let text = text(CERTIFICATE, path, file)?;
     let certificates = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {
@@ -122,23 +124,24 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
-    let metadata = fs::metadata(path).map_err(|error| unreadable(KEY, path, &error))?;
+    let file = open_key(path).map_err(|error| refused(KEY, path, error))?;
+    let metadata = file.metadata().map_err(|error| unreadable(KEY, path, &error))?;
     if metadata.mode() & OPEN_TO_OTHERS != 0 {
         let mend = format!("run `chmod 600 {}`; 640 will do too", path.display());
         return Err(problem(KEY, path, "may be read, or changed, by others than its owner", &mend));
     }
-    let text = text(KEY, path)?;
+    let text = text(KEY, path, file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let mend = "write the key as PEM, without a passphrase: `openssl pkey` does";
         problem(KEY, path, &format!("holds no private key: {error}"), mend)
     })
 }
 
-fn text(setting: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+fn text(setting: &'static str, path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let read = || {
         // Room for all of it: growing would leave copies behind.
         let mut text = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-        File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut text)?;
+        file.take(LONGEST as u64 + 1).read_to_end(&mut text)?;
         Ok(text)
     };
     let text = read().map_err(|error| unreadable(setting, path, &error))?;
@@ -146,6 +149,13 @@ fn text(setting: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Proble
         return Err(problem(setting, path, &format!("is larger than {LONGEST} bytes"), "name another file"));
     }
     Ok(text)
+}
+
+fn refused(setting: &'static str, path: &Path, error: HostError) -> Problem {
+    match error {
+        HostError::Io { source, .. } => unreadable(setting, path, &source),
+        other => Problem { setting, message: other.to_string() },
+    }
 }
 
 fn unreadable(setting: &'static str, path: &Path, error: &io::Error) -> Problem {

@@ -10,7 +10,7 @@ use fastpki_server::{
 };
 use serde_json::json;
 
-use crate::{environment, output::Output};
+use crate::{environment, output::Output, stopping::unless_stopped};
 
 #[derive(Args)]
 pub(crate) struct BackupArguments {
@@ -26,7 +26,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let database = database_config(&settings.database);
     let secret_key = kept_secret_key(&settings);
     let made = fastpki_engine::backup(&database, secret_key.as_deref(), &arguments.file);
-    let made = environment::runtime()?.block_on(made).map_err(|error| format!("error: {error}"))?;
+    let made = unless_stopped(made)?;
     report(arguments, "wrote", &made);
     Ok(ExitCode::SUCCESS)
 }
@@ -37,7 +37,7 @@ pub(crate) fn restore(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let database = database_config(&settings.database);
     let secret_key = kept_secret_key(&settings);
     let restored = fastpki_engine::restore(&database, secret_key.as_deref(), &arguments.file);
-    let restored = environment::runtime()?.block_on(restored).map_err(|error| format!("error: {error}"))?;
+    let restored = unless_stopped(restored)?;
     report(arguments, "restored", &restored);
     Ok(ExitCode::SUCCESS)
 }

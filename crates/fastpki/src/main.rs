@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod serve;
 mod signals;
+mod stopping;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -115,6 +116,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fastpki_host::run_bound(std::env::args_os()) {
+        return code;
+    }
     forbid_core_dumps();
     let result = match Arguments::parse().command {
         Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),

@@ -41,11 +41,22 @@ pub(crate) fn man(folder: Option<PathBuf>, program: Command) -> Result<(), Strin
             .map_err(|error| error.to_string())?;
         return print(&page);
     };
-    let failed = |folder: &Path, error: std::io::Error| format!("{}: {error}", folder.display());
-    std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
-    clap_mangen::generate_to(program, &folder).map_err(|error| failed(&folder, error))?;
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    pages(program, &folder)?;
     eprintln!("written: manual pages in {}; read one with man {0}/fastpki.1", folder.display());
     Ok(())
+}
+
+/// A page for a command and for each below it.
+fn pages(command: Command, folder: &Path) -> Result<(), String> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below.clone(), folder)?;
+    }
+    let (man, mut page) = (Man::new(command), Vec::new());
+    man.render(&mut page).map_err(|error| error.to_string())?;
+    fastpki_host::replace_public(&folder.join(man.get_filename()), &page).map_err(|error| error.to_string())
 }
 
 fn print(bytes: &[u8]) -> Result<(), String> {

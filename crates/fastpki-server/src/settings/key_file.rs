@@ -1,12 +1,12 @@
 //! The file of encryption keys: one key a line, the first of which encrypts.
 
 use std::{
-    fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
+use fastpki_host::{HostError, open_key};
 use zeroize::Zeroizing;
 
 use super::{encryption_key, reader::Fault, secret::Secret};
@@ -40,12 +40,18 @@ fn text(path: &Path) -> Result<Zeroizing<String>, Fault> {
             "name a file that this user can read",
         )
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_key(path).map_err(|error| match error {
+        HostError::Io { source, .. } => unreadable(source),
+        HostError::NotAFile(path) => {
+            Fault::new(format!("{} is not a file", path.display()), "name a file with one key a line")
+        }
+        HostError::Foreign { path, uid } => Fault::new(
+            format!("{} belongs to another user (uid {uid})", path.display()),
+            "give it to root, or to the user that this program runs as",
+        ),
+        other => Fault::new(other.to_string(), "name another file"),
+    })?;
     let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        let wrong = format!("{} is not a file", path.display());
-        return Err(Fault::new(wrong, "name a file with one key a line"));
-    }
     if metadata.mode() & OPEN_TO_OTHERS != 0 {
         let wrong = format!("{} may be read, or changed, by others than its owner", path.display());
         return Err(Fault::new(wrong, format!("run `chmod 600 {}`; 640 will do too", path.display())));

@@ -1,11 +1,11 @@
 //! A PostgreSQL database in a file, by PostgreSQL's own programs.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use fastpki_host::bound;
 use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
@@ -103,9 +103,9 @@ fn newest_mark(script: &str) -> Option<i32> {
     rows.filter_map(|row| row.split('\t').next()?.parse().ok()).max()
 }
 
-/// A program with nothing in its environment but where programs are.
+/// A program with nothing in its environment except where programs are. It ends with this one, however that ends.
 fn bare(program: &str) -> Command {
-    let mut command = Command::new(program);
+    let mut command = bound(program);
     command.env_clear().env("LC_ALL", "C").stdin(Stdio::null());
     command.envs(["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
@@ -113,18 +113,21 @@ fn bare(program: &str) -> Command {
 
 /// Runs a program to its end; what it printed.
 fn output(program: &str, command: &mut Command) -> Result<String, StoreError> {
-    let output = command.output().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => StoreError::Unusable(format!(
+    let output = command
+        .output()
+        .map_err(|error| StoreError::Unusable(format!("{program} cannot be run: {error}")))?;
+    if output.status.code() == Some(NOT_FOUND) {
+        return Err(StoreError::Unusable(format!(
             "{program} is not installed: install PostgreSQL's client programs, of the server's version or later (Debian: apt-get install postgresql-client)"
-        )),
-        _ => StoreError::Unusable(format!("{program} cannot be run: {error}")),
-    })?;
+        )));
+    }
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let words = String::from_utf8_lossy(&output.stderr);
     let words: Vec<&str> = words.lines().take(LINES).collect();
-    Err(StoreError::Unusable(format!("{program} failed: {}", words.join("; "))))
+    let words = if words.is_empty() { output.status.to_string() } else { words.join("; ") };
+    Err(StoreError::Unusable(format!("{program} failed: {words}")))
 }
 
 fn host(host: &Host) -> String {
@@ -134,6 +137,8 @@ fn host(host: &Host) -> String {
     }
 }
 
+/// With what `bound` exits where there is no such program.
+const NOT_FOUND: i32 = 127;
 /// Lines of a program's complaint that are passed on.
 const LINES: usize = 10;
 

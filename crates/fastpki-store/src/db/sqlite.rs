@@ -3,9 +3,8 @@
 mod place;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::Read,
-    os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -16,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use fastpki_host::{HostError, check_database, create, open_input};
 use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -89,6 +89,7 @@ impl Sqlite {
 
     /// Opens a file that is there, to read it. Nothing in its folder changes, and every write fails.
     pub(crate) fn look(path: &Path) -> Result<Self, StoreError> {
+        check_database(path).map_err(unusable)?;
         let (orders, _) = mpsc::channel(1);
         let readers = Readers::of(path, is_unopened(path));
         let first = readers.take().map_err(|error| cannot_be_opened(path, &error))?;
@@ -247,6 +248,7 @@ impl Readers {
 }
 
 fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    check_database(path).map_err(unusable)?;
     let opened = (|| {
         make_private(path);
         warn_of_readers(path);
@@ -292,7 +294,11 @@ fn warn_of_readers(path: &Path) {
 /// A new database is its owner's alone: it may hold private keys in plaintext. SQLite gives its WAL the
 /// same mode. A file that is there keeps what its operator gave it; one that cannot be made is SQLite's to report.
 fn make_private(path: &Path) {
-    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let _ = create(path);
+}
+
+fn unusable(error: HostError) -> StoreError {
+    StoreError::Unusable(format!("DATABASE_URL: {error}"))
 }
 
 fn open_reader(path: &Path, unopened: bool) -> Result<Connection, StoreError> {
@@ -309,6 +315,7 @@ fn open_reader(path: &Path, unopened: bool) -> Result<Connection, StoreError> {
 
 /// Opens a file that is there, to read it; nothing in its folder changes.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    open_input(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
     open_reader(path, is_unopened(path)).map_err(|error| cannot_be_opened(path, &error))
 }
 

@@ -13,15 +13,16 @@ pub(super) async fn complete(tx: &mut Tx, script: &'static str) -> Result<(), St
     for (name, values) in types(script) {
         let present = values_of(tx, name).await?;
         for value in values.iter().filter(|value| !present.iter().any(|there| there == *value)) {
-            tx.script(&format!("ALTER TYPE {name} ADD VALUE '{value}'")).await?;
+            tx.script(&format!("/* complete_enum */ ALTER TYPE {name} ADD VALUE IF NOT EXISTS '{value}'"))
+                .await?;
         }
     }
     Ok(())
 }
 
 async fn values_of(tx: &mut Tx, name: &str) -> Result<Vec<String>, StoreError> {
-    let sql = "/* enum_values */ SELECT CAST(e.enumlabel AS TEXT) FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
-               WHERE t.typnamespace = CAST(current_schema() AS regnamespace) AND CAST(t.typname AS TEXT) = $1";
+    let sql = "/* enum_values */ SELECT CAST(e.enumlabel AS TEXT) FROM pg_enum e
+               WHERE e.enumtypid = to_regtype(CAST($1 AS TEXT))";
     tx.rows(sql, &[name.into()]).await?.into_iter().map(|mut row| row.next()).collect()
 }
 

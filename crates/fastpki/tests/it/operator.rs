@@ -3,6 +3,8 @@
 mod backup;
 mod db;
 mod doctor;
+mod killed;
+mod planted;
 mod users;
 
 use std::{

@@ -104,6 +104,26 @@ fn file_that_is_missing_or_a_folder_is_a_problem() {
 }
 
 #[test]
+fn pipe_is_a_problem_and_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(problem(path.to_str().unwrap()).contains(" is not a file; "));
+}
+
+#[test]
+fn file_of_another_user_is_refused() {
+    let (folder, path) = file(KEY);
+    set_mode(&path, 0o600);
+    // Only root can give files away.
+    if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+        let message = problem(path.to_str().unwrap());
+        assert!(message.contains("belongs to another user (uid 65534); give it to root"), "{message}");
+    }
+    drop(folder);
+}
+
+#[test]
 fn file_that_others_may_read_or_change_is_refused_with_the_command_to_run() {
     let (_folder, path) = file(KEY);
     for mode in [0o644, 0o666, 0o604, 0o602, 0o601, 0o620, 0o660, 0o777] {
