@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use fastpki_store::{CrlHead, CrlRow};
+use fastpki_store::{CrlHead, CrlRow, StoreError};
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{CrlBuilder, Reason, RevokedEntry, Serial, crl_pem};
 
@@ -124,7 +124,11 @@ impl Engine {
     /// Makes and records a CRL; `None` if another server recorded a later one.
     async fn make_crl(&self, ca: CaId) -> Result<Option<Arc<PublishedCrl>>, Error> {
         let signer = self.signer(ca).await?;
-        let number = self.store.reserve_crl_number(ca).await?;
+        let number = match self.store.reserve_crl_number(ca).await {
+            // It was deleted meanwhile.
+            Err(StoreError::Gone) => return Err(Error::NotFound("CA")),
+            number => number?,
+        };
         // Read after the number was taken: whatever was revoked before a higher number is in that CRL.
         let covers = self.crl_head(ca).await?.newest_entry;
         let this_update = self.now();

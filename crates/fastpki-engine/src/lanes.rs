@@ -22,7 +22,7 @@ impl Lanes {
         Self { signing: lane(), keys: lane(), passwords: lane() }
     }
 
-    /// Signing, verifying, encoding: below ten milliseconds.
+    /// Signing, verifying, encoding: below ten milliseconds; checking 1,000 names against a long policy: below 250.
     pub(crate) async fn sign<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -13,6 +13,8 @@ mod value;
 use std::{future::Future, pin::Pin};
 
 pub(crate) use postgres::Lock;
+#[cfg(test)]
+pub(crate) use sqlite::bind as bind_on_sqlite;
 pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
@@ -168,6 +170,8 @@ pub(crate) enum Tx {
 impl Tx {
     /// Every row that the statement gives.
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        #[cfg(test)]
+        crate::plans::note(sql, values);
         match self {
             Self::Sqlite(connection) => sqlite::rows(connection, sql, values),
             Self::Postgres(client) => client.rows(sql, values).await,
@@ -181,6 +185,8 @@ impl Tx {
 
     /// How many rows the statement changed.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        #[cfg(test)]
+        crate::plans::note(sql, values);
         match self {
             Self::Sqlite(connection) => sqlite::execute(connection, sql, values),
             Self::Postgres(client) => client.execute(sql, values).await,
@@ -193,6 +199,10 @@ impl Tx {
         sql: &str,
         rows: &[[Value; N]],
     ) -> Result<u64, StoreError> {
+        #[cfg(test)]
+        if let Some(values) = rows.first() {
+            crate::plans::note(sql, values);
+        }
         match self {
             Self::Sqlite(connection) => {
                 rows.iter().map(|values| sqlite::execute(connection, sql, values)).sum()
@@ -242,6 +252,14 @@ impl Tx {
 
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Self::Sqlite(_))
+    }
+
+    /// What makes a `SELECT` keep its rows from being deleted until this unit of work ends. SQLite has one writer anyway.
+    pub(crate) fn for_key_share(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR KEY SHARE",
+        }
     }
 
     /// What makes a `SELECT` keep its rows from being changed until this unit of work ends. SQLite has one writer anyway.

@@ -123,24 +123,6 @@ impl Store {
             })
             .await
     }
-
-    /// Removes tokens that have ended: nobody can use them any more. Says how many there were.
-    pub async fn sweep_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut swept = 0;
-                    for sql in [
-                        "/* sweep_refresh_tokens */ DELETE FROM refresh_tokens WHERE expires_at < $1",
-                        "/* sweep_blocklisted_tokens */ DELETE FROM blocklisted_tokens WHERE exp < $1",
-                    ] {
-                        swept += tx.execute(sql, &[now.into()]).await?;
-                    }
-                    Ok(swept)
-                })
-            })
-            .await
-    }
 }
 
 async fn owner_of(tx: &mut Tx, token_hash: &str) -> Result<Option<UserId>, StoreError> {
