@@ -21,6 +21,7 @@ mod old_data;
 mod openapi;
 mod organizations;
 mod public;
+mod public_keys;
 mod service_accounts;
 mod sessions;
 mod several_servers;
