@@ -317,7 +317,7 @@ async fn names_count_in_every_form_in_which_they_are_read(server: Server) {
         "ｐrod.svc.example.com",
         "\u{ad}prod.svc.example.com",
         "ⓟrod.svc.example.com",
-        "prod.svc。example.com",
+        "\u{2060}prod.svc.example.com",
     ];
     for name in disguised {
         runner
