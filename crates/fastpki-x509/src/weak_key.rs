@@ -100,9 +100,11 @@ fn check_order(point: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The remainder of a number, by Horner's rule.
+/// The remainder of a number by a divisor below 2^32, by Horner's rule.
 fn remainder(magnitude: &[u8], divisor: u64) -> u64 {
-    magnitude.iter().fold(0, |rest, octet| (rest << 8 | u64::from(*octet)) % divisor)
+    let (head, words) = magnitude.as_rchunks();
+    let rest = head.iter().fold(0, |rest, octet| (rest << 8 | u64::from(*octet)) % divisor);
+    words.iter().fold(rest, |rest, word| (rest << 32 | u64::from(u32::from_be_bytes(*word))) % divisor)
 }
 
 /// The primes below 10,000.

@@ -54,3 +54,15 @@ fn squares_are_told_from_others() {
 fn primes_are_those_below_ten_thousand() {
     assert_eq!((PRIMES.len(), PRIMES[..4].to_vec(), PRIMES.last()), (1229, vec![2, 3, 5, 7], Some(&9973)));
 }
+
+#[test]
+fn remainders_are_those_of_the_whole_number() {
+    for (magnitude, divisor, expected) in [
+        (&[][..], 7, 0),
+        (&[9], 7, 2),
+        (&[1, 0, 0, 0, 1], 7, 5),
+        (&[1, 0, 0, 0, 0, 0, 0, 0, 3], 9973, (4_294_967_296 % 9973_u64).pow(2) + 3),
+    ] {
+        assert_eq!(remainder(magnitude, divisor), expected % divisor, "{magnitude:?}");
+    }
+}
