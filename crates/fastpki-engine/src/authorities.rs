@@ -121,6 +121,7 @@ impl Engine {
             private_key: seal.seal(&pem, now),
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
+            key_fingerprint: certificate.key_fingerprint(),
             organization_id,
             created_by_user_id: actor.user.map(|(id, _)| id),
             created_by_service_account_id: actor.service_account.map(|(id, _)| id),

@@ -288,7 +288,11 @@ impl Engine {
             return Err(Error::NoCrl(NOT_ALLOWED.into()));
         }
         // Only now: a number and a durable write are not spent on what cannot be signed.
-        let number = self.store.reserve_crl_number(ca).await?;
+        let number = match self.store.reserve_crl_number(ca).await {
+            // It was deleted meanwhile.
+            Err(StoreError::Gone) => return Err(Error::NotFound("CA")),
+            number => number?,
+        };
         // Read after the number was taken: whatever was revoked before a higher number is in that CRL.
         let covers = self.crl_head(ca).await?.newest_entry;
         let this_update = self.now();

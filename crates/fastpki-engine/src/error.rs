@@ -86,6 +86,15 @@ impl From<StoreError> for Error {
             StoreError::SerialTaken(serial) => Self::Conflict(format!(
                 "the CA has issued another certificate with the serial number {serial}, so this one cannot be imported"
             )),
+            StoreError::CompromisedKey => Self::Invalid(
+                "this key is known to be compromised, so it is not certified again: make a new key".into(),
+            ),
+            StoreError::RenewsRevoked => Self::Conflict(
+                "this certificate is revoked: set renew_revoked to issue one like it all the same".into(),
+            ),
+            StoreError::KeyOfAuthority => Self::Invalid(
+                "this is the key of a CA, so it is not certified for anything else: make a new key".into(),
+            ),
             StoreError::NotTheirs => Self::Conflict(
                 "this CA is here already, in another organization: a superuser can move it (PATCH /cas/{id})"
                     .into(),

@@ -160,6 +160,7 @@ impl NewImport<'_> {
             private_key: sealed(key),
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
+            key_fingerprint: certificate.key_fingerprint(),
             organization_id: *organization,
             created_by_user_id: actor.user.as_ref().map(|(id, _)| *id),
             created_by_service_account_id: None,
@@ -229,6 +230,9 @@ impl NewImport<'_> {
             created_by_user_id: self.actor.user.as_ref().map(|(id, _)| *id),
             created_by_service_account_id: None,
             renewed_from_id: None::<CertificateId>,
+            // What another program has certified stays certified.
+            checked_key: None,
+            renews_revoked: false,
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use fastpki_store::{Held, NewCertificate};
+use fastpki_store::{Held, NewCertificate, StoreError};
 use fastpki_types::{
-    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType,
-    CsrSign, KeyType, PrivateKeyPem, Timestamp,
+    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
+    CertificateType, CsrSign, KeyType, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
     Csr, PrivateKey, Profile, PublicKey, Request, Serial, Urls, Validity, check_chain, intermediate_path_len,
@@ -33,6 +33,8 @@ struct Terms {
     certificate_type: CertificateType,
     days: u32,
     renewed_from: Option<CertificateId>,
+    /// Whether that one may be revoked.
+    renews_revoked: bool,
     /// Where public downloads are found.
     base: String,
     /// What the caller may have issued; users may have anything.
@@ -82,12 +84,15 @@ impl Engine {
             certificate_type: new.certificate_type,
             days: new.valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
+            renews_revoked: false,
             base: base.to_owned(),
             policy,
         };
         // The names are looked at before a key is made: a key takes its time.
-        let subject = Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)?;
-        terms.check(&signer, profile, &subject)?;
+        let given = move |new: &CertificateCreate| {
+            Subject::given(profile, &new.subject_dn, &new.common_name, &new.sans)
+        };
+        let (new, terms, subject) = self.check_names(&signer, terms, profile, new, given).await?;
         let key = self.new_key(new.key_type, new.key_size, false).await?;
         let key = SubjectKey::Made { key, keep: new.include_private_key };
         self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
@@ -131,11 +136,12 @@ impl Engine {
             certificate_type,
             days: valid_days.unwrap_or(self.defaults.cert_days),
             renewed_from: None,
+            renews_revoked: false,
             base: base.to_owned(),
             policy,
         };
+        let csr = self.read_csr(csr).await?;
         let of_csr = move |profile| {
-            let csr = Csr::from_pem(&csr)?;
             let subject =
                 Subject::of_csr(profile, &csr, subject_dn.as_deref(), common_name.as_deref(), &sans)?;
             Ok((subject, SubjectKey::Brought(csr.public_key().clone())))
@@ -157,6 +163,9 @@ impl Engine {
             old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
         let mut permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
         permit.actor.grant.held.extend(actor.grant.held);
+        if old.status == CertificateStatus::Revoked && !renewal.renew_revoked {
+            return Err(StoreError::RenewsRevoked.into());
+        }
         let csr = match (is_csr_origin, renewal.csr) {
             (true, None) => {
                 return Err(Error::Coded {
@@ -179,23 +188,48 @@ impl Engine {
             certificate_type: old.certificate_type,
             days: old.valid_days.max(1),
             renewed_from: Some(old.id),
+            renews_revoked: renewal.renew_revoked,
             base: base.to_owned(),
             policy,
         };
         let predecessor = fastpki_x509::Certificate::from_pem(&old.certificate)?;
-        let subject = Subject::inherited(profile, &predecessor)?;
-        terms.check(&signer, profile, &subject)?;
+        let inherited = move |it: &fastpki_x509::Certificate| Subject::inherited(profile, it);
+        let (_, terms, subject) = self.check_names(&signer, terms, profile, predecessor, inherited).await?;
         let key = match csr {
-            Some(csr) => {
-                let csr = self.lanes.sign(move || Csr::from_pem(&csr)).await??;
-                SubjectKey::Brought(csr.public_key().clone())
-            }
+            Some(csr) => SubjectKey::Brought(self.read_csr(csr).await?.public_key().clone()),
             None => {
                 let key = self.new_key(Some(old.key_type), Some(old.key_size), false).await?;
                 SubjectKey::Made { key, keep: true }
             }
         };
         self.sign_and_record(permit, signer, terms, move |_| Ok((subject, key))).await
+    }
+
+    /// The names that are asked for, once they are allowed. Off the runtime's threads: there may be many, and a policy with many
+    /// patterns.
+    async fn check_names<T: Send + 'static>(
+        &self,
+        signer: &Arc<Signer>,
+        terms: Terms,
+        profile: Profile,
+        asked: T,
+        names: impl FnOnce(&T) -> Result<Subject, Error> + Send + 'static,
+    ) -> Result<(T, Terms, Subject), Error> {
+        let signer = Arc::clone(signer);
+        self.lanes
+            .sign(move || {
+                let subject = names(&asked)?;
+                terms.check(&signer, profile, &subject)?;
+                Ok((asked, terms, subject))
+            })
+            .await?
+    }
+
+    /// Reads and verifies a CSR; its key must be one that may be certified.
+    async fn read_csr(&self, pem: String) -> Result<Csr, Error> {
+        let csr = self.lanes.sign(move || Csr::from_pem(&pem)).await??;
+        self.store.check_public_key(csr.public_key().key_fingerprint()).await?;
+        Ok(csr)
     }
 
     /// The certificate with this id, as it is now.
@@ -271,6 +305,7 @@ impl Engine {
         let serial = self.new_serial();
         let urls = urls(&authority, &terms.base)?;
         let (certificate_type, renewed_from) = (terms.certificate_type, terms.renewed_from);
+        let renews_revoked = terms.renews_revoked;
         let validity = Validity::from(now.into(), terms.days)?.within(signer.certificate())?;
         let (certificate, pem, common_name, key) = self
             .lanes
@@ -324,6 +359,12 @@ impl Engine {
             created_by_service_account_id: actor.service_account.map(|(id, _)| id),
             is_csr_origin: matches!(key, SubjectKey::Brought(_)),
             renewed_from_id: renewed_from,
+            renews_revoked,
+            // Looked at again in the write: it may have been revoked meanwhile.
+            checked_key: match &key {
+                SubjectKey::Brought(key) => Some(key.key_fingerprint()),
+                SubjectKey::Made { .. } => None,
+            },
         };
         let certificate = self.store.create_certificate(new, now, audit).await?;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.

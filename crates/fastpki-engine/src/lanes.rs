@@ -41,7 +41,7 @@ impl Lanes {
         }
     }
 
-    /// Signing, verifying, encoding: below ten milliseconds.
+    /// Signing, verifying, encoding: below ten milliseconds; checking 1,000 names against a long policy: below 250.
     pub(crate) async fn sign<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -21,6 +21,7 @@ mod keyring;
 mod lanes;
 mod operator;
 mod organizations;
+mod patterns;
 mod permissions;
 mod policy;
 mod revocation;

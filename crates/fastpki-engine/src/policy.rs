@@ -1,34 +1,54 @@
 //! What service accounts may have issued.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use fastpki_types::{CaId, CertificateType, IssuanceRules, Named};
-use fastpki_x509::San;
+use fastpki_x509::{DnsName, San};
 use ipnet::IpNet;
 
-use crate::{Caller, Engine, Error, glob::Glob, subject::Subject};
+use crate::{
+    Caller, Engine, Error,
+    patterns::{Budget, Patterns},
+    subject::Subject,
+};
 
-/// What one service account may have issued.
-#[derive(Clone)]
-pub(crate) struct Policy(IssuanceRules);
+/// What one service account may have issued, ready to check names.
+pub(crate) struct Policy {
+    rules: IssuanceRules,
+    common_names: Patterns,
+    dns_names: Patterns,
+    networks: Vec<IpNet>,
+    /// Domains of e-mail addresses with A-labels, in lower case.
+    domains: HashSet<String>,
+}
 
 impl Engine {
     /// The policy that the caller is subject to: users to none; a service account without one may have nothing issued.
     pub(crate) async fn policy_of(&self, caller: &Caller) -> Result<Option<Policy>, Error> {
         let Some(account) = caller.service_account_id() else { return Ok(None) };
         let policy = self.store.policy(account).await?.ok_or(Error::NoPolicy)?;
-        Ok(Some(Policy(policy.rules)))
+        self.lanes.sign(move || Some(Policy::new(policy.rules))).await
     }
 }
 
 impl Policy {
+    fn new(rules: IssuanceRules) -> Self {
+        Self {
+            common_names: Patterns::new(&rules.cn_patterns),
+            dns_names: Patterns::new(&rules.san_dns_patterns),
+            networks: rules.san_ip_cidrs.iter().filter_map(|text| parse_network(text)).collect(),
+            domains: rules.san_email_domains.iter().map(|domain| domain_of(domain.trim())).collect(),
+            rules,
+        }
+    }
+
     /// What it says.
     pub(crate) fn rules(&self) -> &IssuanceRules {
-        &self.0
+        &self.rules
     }
 
     /// Refuses what the policy does not allow: the first rule that does not, in a fixed order. The names are those
-    /// that will be in the certificate, wherever they come from.
+    /// that will be in the certificate, wherever they come from, in each form in which somebody may read them.
     pub(crate) fn check(
         &self,
         certificate_type: CertificateType,
@@ -36,40 +56,47 @@ impl Policy {
         subject: &Subject,
         days: u32,
     ) -> Result<(), Error> {
-        let rules = &self.0;
+        let rules = &self.rules;
         if !rules.allowed_certificate_types.contains(&certificate_type) {
             return violation("allowed_certificate_types", certificate_type.name());
         }
         if !rules.allowed_ca_ids.contains(&issuer.0) {
             return violation("allowed_ca_ids", issuer.0);
         }
-        let common_names = subject.name.common_names();
-        all("cn_patterns", common_names.iter().chain([&subject.common_name]), |name| {
-            fits(&rules.cn_patterns, name)
-        })?;
-        self.check_sans(subject)?;
+        let mut budget = Budget::new();
+        for name in subject.name.common_names().iter().chain([&subject.common_name]) {
+            if let Some(form) = self.common_names.refused(name, &mut budget)? {
+                return violation("cn_patterns", form);
+            }
+        }
+        self.check_sans(subject, &mut budget)?;
         if days > rules.max_validity_days {
             return violation("max_validity_days", days);
         }
         Ok(())
     }
 
-    fn check_sans(&self, subject: &Subject) -> Result<(), Error> {
-        let rules = &self.0;
-        // The common name is allowed by now, and so is the SAN that is made of it.
+    fn check_sans(&self, subject: &Subject, budget: &mut Budget) -> Result<(), Error> {
+        // The common name is allowed by now in all its forms, and so is the SAN that is made of it.
         let by_common_name =
             [San::parse_dns(&subject.common_name).ok(), San::parse_email(&subject.common_name).ok()];
         let others = || subject.sans.iter().filter(|san| !by_common_name.contains(&Some((*san).clone())));
         let dns = others().filter_map(|san| match san {
-            San::Dns(name) => Some(name.as_str().to_owned()),
+            San::Dns(name) => Some(name.as_str()),
             San::Ip(_) | San::Email(_) => None,
         });
-        all("san_dns_patterns", dns, |name| fits(&rules.san_dns_patterns, name))?;
+        for name in dns {
+            if let Some(form) = self.dns_names.refused(name, budget)? {
+                return violation("san_dns_patterns", form);
+            }
+        }
         let addresses = subject.sans.iter().filter_map(|san| match san {
             San::Ip(address) => Some(*address),
             San::Dns(_) | San::Email(_) => None,
         });
-        all("san_ip_cidrs", addresses, |address| in_networks(&rules.san_ip_cidrs, *address))?;
+        all("san_ip_cidrs", addresses, |address| {
+            self.networks.iter().any(|network| network.contains(address))
+        })?;
         let emails = others().filter_map(|san| match san {
             San::Email(address) => Some(address.as_str().to_owned()),
             San::Dns(_) | San::Ip(_) => None,
@@ -77,7 +104,7 @@ impl Policy {
         // An address in the subject is one that the certificate is for, too.
         let in_subject = subject.name.email_addresses().into_iter().filter(|it| *it != subject.common_name);
         all("san_email_domains", emails.chain(in_subject), |address| {
-            of_domains(&rules.san_email_domains, address)
+            address.rsplit_once('@').is_some_and(|(_, domain)| self.domains.contains(&domain_of(domain)))
         })
     }
 }
@@ -88,17 +115,9 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
 }
 
-fn fits(patterns: &[String], name: &str) -> bool {
-    patterns.iter().any(|pattern| Glob::new(pattern).matches(name))
-}
-
-fn in_networks(networks: &[String], address: IpAddr) -> bool {
-    networks.iter().filter_map(|text| parse_network(text)).any(|network| network.contains(&address))
-}
-
-fn of_domains(domains: &[String], address: &str) -> bool {
-    let domain = address.rsplit_once('@').map(|(_, domain)| domain);
-    domain.is_some_and(|domain| domains.iter().any(|allowed| allowed.trim().eq_ignore_ascii_case(domain)))
+/// A domain as it is compared: with A-labels where it is the name of a host.
+fn domain_of(text: &str) -> String {
+    text.parse::<DnsName>().map_or_else(|_| text.to_ascii_lowercase(), |name| name.as_str().to_owned())
 }
 
 fn all<T: ToString>(

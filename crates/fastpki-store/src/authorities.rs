@@ -51,6 +51,8 @@ pub struct NewAuthority {
     pub certificate: String,
     /// Its serial number in hex.
     pub serial_number: String,
+    /// The fingerprint of its public key, by which it is known where it is to be certified again.
+    pub key_fingerprint: String,
     /// The organization it belongs to.
     pub organization_id: Option<OrganizationId>,
     /// The user who creates it.
@@ -276,7 +278,7 @@ impl Store {
                     for sql in [
                         // In the order in which a revocation takes its locks.
                         "/* delete_certificates */ DELETE FROM certificates WHERE issuer_id = $1",
-                        "/* delete_crl */ DELETE FROM fastpki_crls WHERE ca_id = $1",
+                        DELETE_CRL,
                         "/* delete_crl_entries */ DELETE FROM crl_entries WHERE ca_id = $1",
                         "/* delete_serials */ DELETE FROM fastpki_serials WHERE issuer_id = $1",
                     ] {
@@ -286,6 +288,8 @@ impl Store {
                     if tx.execute(sql, &[id.into()]).await? == 0 {
                         return Err(StoreError::Gone);
                     }
+                    // A number of a CRL may have been taken meanwhile; from now on none can be.
+                    tx.execute(DELETE_CRL, &[id.into()]).await?;
                     audit::record(tx, &audit, Some(id.0)).await
                 })
             })
@@ -304,6 +308,8 @@ impl Store {
             .await
     }
 }
+
+const DELETE_CRL: &str = "/* delete_crl */ DELETE FROM fastpki_crls WHERE ca_id = $1";
 
 async fn give(tx: &mut Tx, id: CaId, to: OrganizationId, now: Timestamp) -> Result<u64, StoreError> {
     let sql = "/* give_authority */
@@ -344,6 +350,13 @@ pub(crate) async fn is_authority(tx: &mut Tx, id: CaId) -> Result<bool, StoreErr
     Ok(tx.row(sql, &[id.into()]).await?.is_some())
 }
 
+/// Whether there is a CA with this id, which nobody deletes until this unit of work ends.
+pub(crate) async fn keep(tx: &mut Tx, id: CaId) -> Result<bool, StoreError> {
+    let sql = "/* keep_authority */ SELECT id FROM certificate_authorities WHERE id = $1";
+    let sql = format!("{sql}{}", tx.for_key_share());
+    Ok(tx.row(&sql, &[id.into()]).await?.is_some())
+}
+
 /// Notes that an issuer has used a serial number; it may be used only once.
 pub(crate) async fn use_serial(tx: &mut Tx, issuer: CaId, serial: &str) -> Result<(), StoreError> {
     let sql = "/* use_serial */ INSERT INTO fastpki_serials (issuer_id, serial_number) VALUES ($1, $2)";
@@ -361,9 +374,9 @@ pub(crate) async fn insert(
          INSERT INTO certificate_authorities
              (id, name, description, subject_dn, key_type, key_size, valid_days, created_at, updated_at, private_key,
               certificate, organization_id, created_by_user_id, created_by_service_account_id, parent_ca_id,
-              path_length, allow_leaf_certs, crl_base_url, encryption_key_fingerprint)
+              path_length, allow_leaf_certs, crl_base_url, encryption_key_fingerprint, serial_number, key_fingerprint)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, (SELECT o.id FROM organizations o WHERE o.id = $11),
-                 $12, $13, $14, $15, $16, $17, $18)",
+                 $12, $13, $14, $15, $16, $17, $18, $19, $20)",
         &[
             id.into(),
             new.name.as_str().into(),
@@ -383,6 +396,8 @@ pub(crate) async fn insert(
             new.allow_leaf_certs.into(),
             new.crl_base_url.as_deref().into(),
             new.private_key.fingerprint(),
+            new.serial_number.as_str().into(),
+            new.key_fingerprint.as_str().into(),
         ],
     )
     .await

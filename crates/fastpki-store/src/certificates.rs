@@ -11,6 +11,7 @@ use crate::{
     authorities::{is_authority, key_of, use_serial},
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    public_keys,
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -60,6 +61,10 @@ pub struct NewCertificate {
     pub is_csr_origin: bool,
     /// The certificate it renews.
     pub renewed_from_id: Option<CertificateId>,
+    /// The fingerprint of its public key where that is to be refused if it is compromised or a CA's.
+    pub checked_key: Option<String>,
+    /// Whether the certificate that it renews may be revoked.
+    pub renews_revoked: bool,
 }
 
 /// Which rows a principal sees in a list.
@@ -80,16 +85,16 @@ impl Visible {
     pub(crate) fn condition(self, table: &str, values: &mut Vec<Value>) -> String {
         let (column, value, without_organization): (_, Value, _) = match self {
             Self::All => return String::new(),
-            Self::Organization(id) => ("organization_id", id.into(), ""),
-            Self::CreatedByUser(id) => ("created_by_user_id", id.into(), "organization_id IS NULL"),
-            Self::CreatedByServiceAccount(id) => {
-                ("created_by_service_account_id", id.into(), "organization_id IS NULL")
-            }
+            Self::Organization(id) => ("organization_id", id.into(), false),
+            Self::CreatedByUser(id) => ("created_by_user_id", id.into(), true),
+            Self::CreatedByServiceAccount(id) => ("created_by_service_account_id", id.into(), true),
         };
         values.push(value);
         let mut condition = format!(" AND {table}.{column} = ${}", values.len());
-        if !without_organization.is_empty() {
-            condition.push_str(&format!(" AND {table}.{without_organization}"));
+        if without_organization {
+            // The plus keeps SQLite from reading all that has no organization.
+            let table = table.trim_start_matches('+');
+            condition.push_str(&format!(" AND +{table}.organization_id IS NULL"));
         }
         condition
     }
@@ -143,6 +148,15 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     audit.admit(tx).await?;
+                    if let Some(fingerprint) = &new.checked_key {
+                        public_keys::check(tx, fingerprint).await?;
+                    }
+                    if let Some(old) = new.renewed_from_id
+                        && !new.renews_revoked
+                        && is_revoked(tx, old).await?
+                    {
+                        return Err(StoreError::RenewsRevoked);
+                    }
                     let id = CertificateId(tx.next_id(Table::Certificates).await?);
                     use_serial(tx, new.issuer_id, &new.serial_number).await?;
                     insert(tx, id, &new, new.issuer_id, now).await?;
@@ -234,7 +248,11 @@ impl Store {
                         put_on_crl(tx, issuer, &serial, now, reason.as_deref(), now).await?;
                     }
                     audit::record(tx, &audit, Some(id.0)).await?;
-                    one(tx, id).await?.ok_or(StoreError::Gone)
+                    let row = one(tx, id).await?.ok_or(StoreError::Gone)?;
+                    if public_keys::is_compromise(reason.as_deref()) {
+                        public_keys::note(tx, &row.certificate.certificate, now).await?;
+                    }
+                    Ok(row)
                 })
             })
             .await
@@ -271,7 +289,9 @@ impl NewCertificate {
 
 impl CertificateFilter {
     fn conditions(&self, values: &mut Vec<Value>) -> String {
-        let mut conditions = self.visible.condition("c", values);
+        // A serial number finds a row or two: the pluses keep SQLite from reading all of an organization or a CA.
+        let has_serial = self.serial_number.is_some();
+        let mut conditions = self.visible.condition(if has_serial { "+c" } else { "c" }, values);
         let mut only = |condition: &str, value: Value| {
             if !matches!(value, Value::Null) {
                 values.push(value);
@@ -280,7 +300,7 @@ impl CertificateFilter {
             }
         };
         only("c.id = ?", self.id.into());
-        only("c.issuer_id = ?", self.issuer.into());
+        only(if has_serial { "+c.issuer_id = ?" } else { "c.issuer_id = ?" }, self.issuer.into());
         only("c.certificate_type = ?", self.certificate_type.map_or(Value::Null, Value::named));
         only(
             "LOWER(c.common_name) LIKE LOWER(?) ESCAPE '\\'",
@@ -309,6 +329,11 @@ impl CertificateFilter {
 
 fn escape_like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+async fn is_revoked(tx: &mut Tx, id: CertificateId) -> Result<bool, StoreError> {
+    let sql = "/* is_revoked_certificate */ SELECT id FROM certificates WHERE id = $1 AND status = $2";
+    Ok(tx.row(sql, &[id.into(), Value::named(CertificateStatus::Revoked)]).await?.is_some())
 }
 
 /// Marks a certificate as revoked at an instant; gives its issuer and its serial number, if it was not revoked.
@@ -343,7 +368,11 @@ pub(crate) async fn put_on_crl(
                INSERT INTO crl_entries (id, created_at, serial_number, revocation_date, reason, ca_id)
                VALUES ($1, $2, $3, $4, $5, $6)";
     let values = [entry.into(), now.into(), serial.into(), revoked_at.into(), reason.into(), issuer.into()];
-    tx.execute(sql, &values).await.map(drop)
+    tx.execute(sql, &values).await?;
+    if public_keys::is_compromise(reason) {
+        public_keys::note_revoked(tx, issuer, serial, now).await?;
+    }
+    Ok(())
 }
 
 /// Makes other revocations under this CA wait until this one is committed.

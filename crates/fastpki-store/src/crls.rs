@@ -2,7 +2,7 @@
 
 use fastpki_types::{CaId, Timestamp};
 
-use crate::{Store, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
+use crate::{Store, authorities, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
 
 /// What is known of a CA's latest CRL without reading it.
 #[derive(Clone, Debug)]
@@ -97,8 +97,9 @@ impl Store {
             .await
     }
 
-    /// Takes the next CRL number of a CA. It is never given again, even if no CRL comes of it.
-    /// [`StoreError::NoCrlNumberLeft`] if the CA was imported with one so high that there is none above it.
+    /// Takes the next CRL number of a CA. It is never given again, even if no CRL comes of it. [`StoreError::Gone`] if
+    /// there is no such CA, or not any more; [`StoreError::NoCrlNumberLeft`] if it was imported with a number so high
+    /// that there is none above it.
     pub async fn reserve_crl_number(&self, ca: CaId) -> Result<u64, StoreError> {
         let sql = "/* reserve_crl_number */
                    INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 1)
@@ -109,7 +110,9 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     let row = tx.row(sql, &[ca.into(), i64::MAX.into()]).await?;
-                    row.ok_or(StoreError::NoCrlNumberLeft)?.next()
+                    let number = row.ok_or(StoreError::NoCrlNumberLeft)?.next()?;
+                    // Only now: a deletion takes its locks in this order too.
+                    if authorities::keep(tx, ca).await? { Ok(number) } else { Err(StoreError::Gone) }
                 })
             })
             .await
@@ -148,14 +151,17 @@ impl Store {
         ended_before: Timestamp,
         limit: i64,
     ) -> Result<Vec<CrlEntryRow>, StoreError> {
+        // For each entry both databases are to look for its serial number and for nothing else. The pluses keep them
+        // from reading all that the CA has, by the indexes of CAs and of ids; the aggregates keep PostgreSQL from
+        // joining each page with the whole table.
         let sql = "/* crl_entries */
                    SELECT e.id, e.serial_number, e.revocation_date, e.reason FROM crl_entries e
-                   WHERE e.ca_id = $1 AND e.id > $2 AND e.id <= $3 AND NOT EXISTS (
-                       SELECT 1 FROM certificates c
-                       WHERE c.serial_number = e.serial_number AND c.issuer_id = e.ca_id AND c.not_after < $4)
-                   AND NOT EXISTS (
-                       SELECT 1 FROM crl_entries d
-                       WHERE d.serial_number = e.serial_number AND d.ca_id = e.ca_id AND d.id < e.id)
+                   WHERE e.ca_id = $1 AND e.id > $2 AND e.id <= $3 AND COALESCE((
+                       SELECT MAX(c.not_after) FROM certificates c
+                       WHERE c.serial_number = e.serial_number AND +c.issuer_id = e.ca_id), $4) >= $4
+                   AND e.id = (
+                       SELECT MIN(+d.id) FROM crl_entries d
+                       WHERE d.serial_number = e.serial_number AND +d.ca_id = e.ca_id)
                    ORDER BY e.id LIMIT $5";
         self.db
             .scan(move |tx| {
@@ -180,7 +186,7 @@ impl Store {
     /// Whether a CA has revoked this serial number.
     pub async fn is_revoked(&self, ca: CaId, serial_number: String) -> Result<bool, StoreError> {
         let sql =
-            "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND ca_id = $2 LIMIT 1";
+            "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";
         self.db
             .read(move |tx| {
                 Box::pin(async move { Ok(tx.row(sql, &[serial_number.into(), ca.into()]).await?.is_some()) })

@@ -13,6 +13,8 @@ mod value;
 use std::{future::Future, pin::Pin, time::Duration};
 
 pub(crate) use postgres::{Address, Lock};
+#[cfg(test)]
+pub(crate) use sqlite::bind as bind_on_sqlite;
 pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
@@ -206,6 +208,8 @@ pub(crate) enum Tx {
 impl Tx {
     /// Every row that the statement gives.
     pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        #[cfg(test)]
+        crate::plans::note(sql, values);
         match self {
             Self::Sqlite(connection) => sqlite::rows(connection, sql, values),
             Self::Postgres(client) => client.rows(sql, values).await,
@@ -222,6 +226,8 @@ impl Tx {
         &mut self,
         questions: &[(String, Vec<Value>)],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
+        #[cfg(test)]
+        questions.iter().for_each(|(sql, values)| crate::plans::note(sql, values));
         match self {
             Self::Sqlite(connection) => {
                 questions.iter().map(|(sql, values)| sqlite::rows(connection, sql, values)).collect()
@@ -232,6 +238,8 @@ impl Tx {
 
     /// How many rows the statement changed.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        #[cfg(test)]
+        crate::plans::note(sql, values);
         match self {
             Self::Sqlite(connection) => sqlite::execute(connection, sql, values),
             Self::Postgres(client) => client.execute(sql, values).await,
@@ -244,6 +252,10 @@ impl Tx {
         sql: &str,
         rows: &[[Value; N]],
     ) -> Result<u64, StoreError> {
+        #[cfg(test)]
+        if let Some(values) = rows.first() {
+            crate::plans::note(sql, values);
+        }
         match self {
             Self::Sqlite(connection) => {
                 rows.iter().map(|values| sqlite::execute(connection, sql, values)).sum()
@@ -328,6 +340,14 @@ impl Tx {
             (Self::Postgres(_), RowLock::Update) => " FOR UPDATE",
         };
         format!("{select}{strength}")
+    }
+
+    /// What makes a `SELECT` keep its rows from being deleted until this unit of work ends. SQLite has one writer anyway.
+    pub(crate) fn for_key_share(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR KEY SHARE",
+        }
     }
 
     /// What makes a `SELECT` keep its rows from being changed until this unit of work ends. SQLite has one writer anyway.

@@ -50,6 +50,15 @@ pub enum StoreError {
     /// Another certificate of the CA has this serial number.
     #[error("another certificate has the serial number {0}")]
     SerialTaken(String),
+    /// Somebody else may have the private key.
+    #[error("the key is compromised")]
+    CompromisedKey,
+    /// The certificate to be renewed is revoked.
+    #[error("the certificate is revoked")]
+    RenewsRevoked,
+    /// The key is that of a CA here.
+    #[error("the key is that of a CA")]
+    KeyOfAuthority,
     /// Everything was done, and taken back, as asked.
     #[error("nothing was changed, as asked")]
     DryRun(Box<fastpki_types::CaImported>),

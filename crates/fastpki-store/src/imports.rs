@@ -196,6 +196,6 @@ async fn number_crls_from(tx: &mut Tx, ca: CaId, next: u64) -> Result<(), StoreE
 }
 
 async fn is_on_crl(tx: &mut Tx, ca: CaId, serial: &str) -> Result<bool, StoreError> {
-    let sql = "/* is_on_crl */ SELECT id FROM crl_entries WHERE serial_number = $1 AND ca_id = $2 LIMIT 1";
+    let sql = "/* is_on_crl */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";
     Ok(tx.row(sql, &[serial.into(), ca.into()]).await?.is_some())
 }

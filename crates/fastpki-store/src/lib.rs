@@ -18,11 +18,15 @@ mod imports;
 mod jobs;
 mod migrate;
 mod organizations;
+#[cfg(test)]
+mod plans;
 mod policies;
+mod public_keys;
 mod schema;
 mod seal;
 mod service_accounts;
 mod sessions;
+mod sweep;
 mod tls;
 mod users;
 

@@ -283,7 +283,7 @@ impl Store {
         let exists = "/* service_account_token */
                       SELECT id FROM service_account_tokens WHERE id = $1 AND service_account_id = $2";
         let revoke = "/* revoke_service_account_token */
-                      UPDATE service_account_tokens SET revoked = $3
+                      UPDATE service_account_tokens SET revoked = $3, revoked_at = $4
                       WHERE id = $1 AND service_account_id = $2 AND revoked <> $3";
         self.db
             .write(move |tx| {
@@ -292,7 +292,8 @@ impl Store {
                     if tx.row(exists, &[id.into(), account.into()]).await?.is_none() {
                         return Ok(false);
                     }
-                    if tx.execute(revoke, &[id.into(), account.into(), true.into()]).await? > 0 {
+                    let values = [id.into(), account.into(), true.into(), audit.at.into()];
+                    if tx.execute(revoke, &values).await? > 0 {
                         audit::record(tx, &audit, Some(account.0)).await?;
                     }
                     Ok(true)

@@ -131,33 +131,6 @@ impl Store {
             })
             .await
     }
-
-    /// Removes tokens that have ended: nobody can use them any more. Says how many there were. An access token that was
-    /// signed out is forgotten only if a sweep so many seconds ago found it ended too: a clock that is ahead for less
-    /// than that makes none of them live again.
-    pub async fn sweep_tokens(&self, every_seconds: i64, now: Timestamp) -> Result<u64, StoreError> {
-        let before = now.plus_seconds(-every_seconds);
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let sql = "/* sweep_refresh_tokens */ DELETE FROM refresh_tokens WHERE expires_at < $1";
-                    let refresh_tokens = tx.execute(sql, &[now.into()]).await?;
-                    let sql = "/* sweep_blocklisted_tokens */
-                               DELETE FROM blocklisted_tokens WHERE exp < $1 AND seen_ended_at <= $2";
-                    let access_tokens = tx.execute(sql, &[now.into(), before.into()]).await?;
-                    for sql in [
-                        "/* unsee_ended_tokens: a clock that was ahead found them so */
-                         UPDATE blocklisted_tokens SET seen_ended_at = NULL WHERE seen_ended_at IS NOT NULL AND (exp >= $1 OR seen_ended_at > $1)",
-                        "/* see_ended_tokens */
-                         UPDATE blocklisted_tokens SET seen_ended_at = $1 WHERE exp < $1 AND seen_ended_at IS NULL",
-                    ] {
-                        tx.execute(sql, &[now.into()]).await?;
-                    }
-                    Ok(refresh_tokens + access_tokens)
-                })
-            })
-            .await
-    }
 }
 
 async fn owner_of(tx: &mut Tx, token_hash: &str) -> Result<Option<UserId>, StoreError> {

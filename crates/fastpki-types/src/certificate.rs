@@ -161,4 +161,6 @@ pub struct CertificateRevoke {
 pub struct CertificateRenew {
     /// A new request; for certificates that were issued from one.
     pub csr: Option<String>,
+    /// Whether to renew it although it is revoked.
+    pub renew_revoked: bool,
 }

@@ -15,6 +15,7 @@ use x509_cert::{
 use crate::{
     Error, Name, NameConstraints, PublicKey, San, Serial, Validity,
     asn1::{ExtensionRef, Raw, SequenceContent, Signed, decode, decode_time},
+    key_fingerprint::key_fingerprint,
     pem, san, signature,
 };
 
@@ -102,6 +103,11 @@ impl Certificate {
     /// The subject's key, if it is one that would be certified today.
     pub fn public_key_info(&self) -> Result<PublicKey, Error> {
         PublicKey::from_spki_der(&self.spki)
+    }
+
+    /// What tells the subject's key from others, whatever kind it is: see [`PublicKey::key_fingerprint`].
+    pub fn key_fingerprint(&self) -> String {
+        key_fingerprint(&self.spki)
     }
 
     /// The subject's SubjectPublicKeyInfo, whatever it holds.

@@ -27,7 +27,7 @@ pub struct Csr {
 impl Csr {
     /// Reads and verifies a request of at most 64 KiB; text around its PEM block is ignored.
     ///
-    /// The key must be one that is certified, the subject must obey the rules of [`Name::parse`], and the signature
+    /// The key must be one that is certified and not weak, the subject must obey the rules of [`Name::parse`], and the signature
     /// must use SHA-256, SHA-384, SHA-512 or Ed25519.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
         if pem.len() > MAX_LEN {
@@ -45,6 +45,7 @@ impl Csr {
         let info = Info::from_der(signed.body.0).map_err(|_| MALFORMED)?;
         let public_key = PublicKey::from_spki_der(info.spki.0)?;
         signature::verify(&signed, &public_key, "certification request")?;
+        public_key.check_strength()?;
         let subject = Name::from_der(info.subject.0)?;
         subject.check()?;
         Ok(Self { der: der.to_vec(), subject, public_key, sans: requested_sans(info.attributes)? })

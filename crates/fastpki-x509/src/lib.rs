@@ -18,10 +18,12 @@ mod crl;
 mod csr;
 mod encryption;
 mod error;
+mod forms;
 pub mod import;
 pub mod inspect;
 mod issue;
 mod key;
+mod key_fingerprint;
 mod lint;
 mod name;
 mod pem;
@@ -35,6 +37,7 @@ mod signature;
 #[cfg(test)]
 mod testing;
 mod validity;
+mod weak_key;
 
 pub use certificate::Certificate;
 pub use chain::{check_chain, intermediate_path_len};
@@ -42,6 +45,7 @@ pub use constraints::{NameConstraints, Subtree};
 pub use crl::{Crl, CrlBuilder, ListedRevocation, RevocationList, RevokedEntry, UnsignedCrl, crl_pem};
 pub use csr::{Csr, CsrRequest};
 pub use error::Error;
+pub use forms::forms;
 pub use issue::{Prepared, Request, Urls};
 pub use key::{PrivateKey, key_fits_certificate};
 pub use name::Name;

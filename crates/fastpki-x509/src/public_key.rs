@@ -18,6 +18,8 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use crate::{
     Error,
     asn1::{decode, encode},
+    key_fingerprint::key_fingerprint,
+    weak_key,
 };
 
 /// A kind of key, with its size.
@@ -92,6 +94,18 @@ impl PublicKey {
     /// The SubjectPublicKeyInfo as it was read.
     pub fn spki_der(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// What tells this key from others: SHA-256 in lower-case hex. Keys that the same secret serves have the same: of RSA
+    /// the modulus counts, of a point on a curve not on which side it is.
+    pub fn key_fingerprint(&self) -> String {
+        key_fingerprint(&self.spki)
+    }
+
+    /// Refuses a key whose private key strangers can find, for what the key itself shows: small or close primes, the
+    /// ROCA flaw, points of small order. Takes some milliseconds.
+    pub fn check_strength(&self) -> Result<(), Error> {
+        weak_key::check(self)
     }
 
     /// The kind and size of the key.
@@ -205,7 +219,7 @@ fn is_odd(magnitude: &[u8]) -> bool {
     magnitude.last().is_some_and(|byte| byte % 2 == 1)
 }
 
-fn weak(reason: String) -> Error {
+pub(crate) fn weak(reason: String) -> Error {
     Error::WeakKey { reason }
 }
 
@@ -226,4 +240,5 @@ const RSA_MIN_EXPONENT_BITS: u32 = 17;
 /// The limit of aws-lc; larger exponents only serve to slow verifiers down.
 const RSA_MAX_EXPONENT_BITS: u32 = 33;
 const ED25519_LEN: usize = 32;
-const UNCOMPRESSED: u8 = 4;
+/// The first octet of a point that is written with both its coordinates.
+pub(crate) const UNCOMPRESSED: u8 = 4;

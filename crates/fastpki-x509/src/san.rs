@@ -175,6 +175,12 @@ impl DnsName {
         &self.0
     }
 
+    /// The name with U-labels in the place of A-labels.
+    pub fn to_unicode(&self) -> String {
+        let (base, _) = Uts46::new().to_unicode(self.0.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow);
+        base.into_owned()
+    }
+
     /// What stands after `*.`, for a wildcard name.
     pub(crate) fn wildcard_base(&self) -> Option<&str> {
         self.0.strip_prefix("*.")
@@ -320,7 +326,7 @@ const MAX_LABEL_LEN: usize = 63;
 const MAX_LOCAL_LEN: usize = 64;
 const MAX_EMAIL_LEN: usize = 254;
 /// Bytes of a name before IDNA makes it shorter: four for each character.
-const MAX_WRITTEN: usize = 4 * MAX_DNS_LEN;
+pub(crate) const MAX_WRITTEN: usize = 4 * MAX_DNS_LEN;
 const MAX_SHOWN: usize = 300;
 const NOT_CARRIED: &str = "only DNS names, IP addresses and e-mail addresses are carried";
 

@@ -110,7 +110,10 @@ impl FromFields for CertificateRevoke {
 
 impl FromFields for CertificateRenew {
     fn from_fields(fields: &mut Fields) -> Self {
-        Self { csr: fields.optional_text("csr", Text::lines(MAX_CSR)) }
+        Self {
+            csr: fields.optional_text("csr", Text::lines(MAX_CSR)),
+            renew_revoked: fields.optional_flag("renew_revoked").unwrap_or_default(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use fastpki_engine::Clock;
 use fastpki_server::settings::RateLimit;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, Options, PASSWORD, Server, on_both_databases, on_one_server};
 
@@ -18,6 +18,7 @@ on_both_databases! {
     access_token_ends,
     token_of_another_user_with_the_same_id_is_refused,
     tokens_that_have_ended_are_swept,
+    spent_refresh_tokens_are_swept_and_refused_all_the_same,
     form_problems_are_listed,
     every_answer_carries_the_security_headers,
     cors_is_for_listed_origins,
@@ -96,6 +97,28 @@ async fn tokens_that_have_ended_are_swept(server: Server) {
     server.sign_in("root").await;
     assert_eq!(server.engine.sweep_tokens().await.unwrap(), 1);
     assert_eq!(server.database.peek("SELECT count(*) FROM refresh_tokens").await, ["1"]);
+}
+
+async fn spent_refresh_tokens_are_swept_and_refused_all_the_same(server: Server) {
+    server.superuser().await;
+    let stranger = server.stranger();
+    let pair = stranger.sign_in("root", PASSWORD).await.expect(StatusCode::OK);
+    let refresh =
+        async |token: &Value| stranger.post("/api/v1/auth/refresh", json!({"refresh_token": token})).await;
+    // More than one page of them.
+    let mut last = pair["refresh_token"].clone();
+    for _ in 0..3 {
+        last = refresh(&last).await.expect(StatusCode::OK)["refresh_token"].clone();
+    }
+    let more = "INSERT INTO refresh_tokens (id, token_hash, user_id, expires_at, revoked, created_at)
+                WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 1200)
+                SELECT 1000 + n, 'hash ' || n, 1, '2999-01-01 00:00:00', true, '2026-01-01 00:00:00' FROM g";
+    server.database.script(more).await;
+    // The server has swept when it started.
+    server.clock.advance(3600);
+    assert_eq!(server.engine.sweep_tokens().await.unwrap(), 1203);
+    refresh(&pair["refresh_token"]).await.expect(StatusCode::UNAUTHORIZED);
+    refresh(&last).await.expect(StatusCode::OK);
 }
 
 async fn form_problems_are_listed(server: Server) {

@@ -21,6 +21,9 @@ on_both_databases! {
     malformed_policies_are_422,
     empty_lists_allow_nothing,
     type_ca_needs_the_right_to_create_cas,
+    names_count_in_every_form_in_which_they_are_read,
+    policy_with_names_outside_of_ascii_allows_them,
+    names_that_take_too_long_to_check_are_refused,
 }
 
 struct Runner {
@@ -298,4 +301,119 @@ async fn type_ca_needs_the_right_to_create_cas(server: Server) {
     let change = json!({"can_create_ca": true});
     runner.world.red_admin.patch("/api/v1/service-accounts/1", change).await.expect(StatusCode::OK);
     runner.client.create_certificate(&runner.ca, "Sub", ca).await;
+}
+
+/// The attack: a name that becomes another one on its way into the certificate.
+async fn names_count_in_every_form_in_which_they_are_read(server: Server) {
+    let rules = json!({
+        "cn_patterns": ["[!p]*.svc.example.com"],
+        "san_dns_patterns": ["[!p]*.svc.example.com"],
+        "san_email_domains": ["example.com"],
+        "allowed_certificate_types": ["server", "client"],
+    });
+    let runner = runner(&server, rules).await;
+    let good = "a.svc.example.com";
+    let disguised = [
+        "ｐrod.svc.example.com",
+        "\u{ad}prod.svc.example.com",
+        "ⓟrod.svc.example.com",
+        "\u{2060}prod.svc.example.com",
+    ];
+    for name in disguised {
+        runner
+            .violates(
+                "cn_patterns",
+                "prod.svc.example.com",
+                name,
+                json!({"subject_dn": format!("CN={name}")}),
+            )
+            .await;
+        // Also where no alternative name is made of it.
+        let more = json!({"subject_dn": format!("CN={name}"), "san_dns_names": [good]});
+        runner.violates("cn_patterns", "prod.svc.example.com", name, more).await;
+        let client = json!({"subject_dn": format!("CN={name}"), "certificate_type": "client"});
+        runner.violates("cn_patterns", "prod.svc.example.com", name, client).await;
+        let among_others = json!({"subject_dn": format!("CN={good},CN={name}")});
+        runner.violates("cn_patterns", "prod.svc.example.com", good, among_others).await;
+        runner
+            .violates(
+                "san_dns_patterns",
+                "prod.svc.example.com",
+                good,
+                json!({"san_dns_names": [good, name]}),
+            )
+            .await;
+    }
+    // An A-label stands for its U-label, "pröd".
+    let accented = "xn--prd-tna.svc.example.com";
+    runner.violates("cn_patterns", "pröd.svc.example.com", accented, json!({})).await;
+    runner
+        .violates(
+            "san_dns_patterns",
+            "pröd.svc.example.com",
+            good,
+            json!({"san_dns_names": [good, accented]}),
+        )
+        .await;
+    // By a CSR, with its own names and with those beside it.
+    let sign = async |csr: String, more: Value| {
+        let mut body = json!({"csr": csr, "ca_id": 1, "certificate_type": "server", "valid_days": 30});
+        merge(&mut body, more);
+        let refused = runner.client.post("/api/v1/certificates/sign-csr", body).await;
+        refused.expect(StatusCode::BAD_REQUEST)["detail"].clone()
+    };
+    let subject = "/CN=ｐrod.svc.example.com";
+    let detail = sign(new_csr(&[&["-utf8"][..], &P256].concat(), subject, &[]), json!({})).await;
+    assert_eq!((&detail["field"], &detail["value"]), (&json!("cn_patterns"), &json!("prod.svc.example.com")));
+    let csr = new_csr(&P256, &format!("/CN={good}"), &[]);
+    let detail = sign(csr, json!({"common_name": disguised[1]})).await;
+    assert_eq!((&detail["field"], &detail["value"]), (&json!("cn_patterns"), &json!("prod.svc.example.com")));
+    // E-mail addresses become others too, and their domains are compared as they will be in the certificate.
+    let client = |address: &str| json!({"certificate_type": "client", "san_email_addresses": [address]});
+    let more = client("eve@ｅvil.net");
+    runner.violates("san_email_domains", "eve@evil.net", good, more).await;
+    assert_eq!(server.database.peek("SELECT count(*) FROM certificates").await, ["0"]);
+    // By renewal: the certificate is there, and the policy is today's.
+    runner.world.red_admin.create_certificate(&runner.ca, disguised[0], json!({})).await;
+    let change = json!({"can_create_cert": true});
+    runner.world.red_admin.patch("/api/v1/service-accounts/1", change).await.expect(StatusCode::OK);
+    let refused =
+        runner.client.post("/api/v1/certificates/1/renew", json!({})).await.expect(StatusCode::BAD_REQUEST);
+    assert_eq!(refused["detail"]["value"], "prod.svc.example.com", "{refused}");
+}
+
+async fn policy_with_names_outside_of_ascii_allows_them(server: Server) {
+    let rules = json!({
+        "cn_patterns": ["*.bücher.example", "zürich.example"],
+        "san_dns_patterns": ["xn--mnchen-3ya.example"],
+        "san_email_domains": ["bücher.example"],
+        "allowed_certificate_types": ["server", "client"],
+    });
+    let runner = runner(&server, rules).await;
+    for name in ["www.bücher.example", "www.xn--bcher-kva.example", "zürich.example", "ZÜRICH.example"] {
+        runner.issue(name, json!({})).await.unwrap();
+    }
+    runner
+        .issue("zürich.example", json!({"san_dns_names": ["zürich.example", "münchen.example"]}))
+        .await
+        .unwrap();
+    for address in ["bob@bücher.example", "bob@xn--bcher-kva.example"] {
+        let client = json!({"certificate_type": "client", "san_email_addresses": [address]});
+        runner.issue("www.bücher.example", client).await.unwrap();
+    }
+}
+
+/// The attack: 999 patterns that are as costly as they can be, one that fits, and 1,000 names.
+async fn names_that_take_too_long_to_check_are_refused(server: Server) {
+    let mut patterns: Vec<String> = (0..999).map(|number| format!("*{}b{number}*", "a".repeat(60))).collect();
+    patterns.push("*".to_owned());
+    let runner = runner(&server, json!({"cn_patterns": ["*"], "san_dns_patterns": patterns})).await;
+    let label = "a".repeat(62);
+    let names = |count| -> Vec<String> {
+        (0..count).map(|number| format!("{label}.{label}.{label}.a{number}")).collect()
+    };
+    let name = "a.svc.example.com";
+    let detail = runner.issue(name, json!({"san_dns_names": names(1000)})).await.unwrap_err();
+    assert!(detail.as_str().unwrap().contains("fewer names at once"), "{detail}");
+    runner.issue(name, json!({"san_dns_names": names(2)})).await.unwrap();
 }

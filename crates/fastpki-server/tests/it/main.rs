@@ -26,6 +26,7 @@ mod openapi;
 mod organizations;
 mod outages;
 mod public;
+mod public_keys;
 mod raw;
 mod service_accounts;
 mod sessions;

@@ -1,9 +1,11 @@
+use fastpki_engine::Clock;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::{Options, SECRET_KEY, Server, on_both_databases, on_one_server};
 
 on_both_databases! {
+    tokens_are_listed_for_a_while_after_their_end_and_then_swept,
     admins_and_superusers_create_service_accounts,
     names_are_unique_within_an_organization,
     accounts_are_listed_by_name_to_their_organization,
@@ -380,4 +382,25 @@ async fn digest_under_the_well_known_key_is_taken_once_and_replaced(server: Serv
     assert_eq!(server.database.peek("SELECT digest FROM service_account_tokens").await, current);
     let server = server.restart(Options::default()).await;
     server.with_token(&json!(token)).get("/api/v1/cas/").await.expect(StatusCode::OK);
+}
+
+async fn tokens_are_listed_for_a_while_after_their_end_and_then_swept(server: Server) {
+    let world = server.world().await;
+    server.service_account(&world.red_admin, "runner", json!({})).await;
+    let tokens = "/api/v1/service-accounts/1/tokens";
+    let soon = server.clock.now().plus_seconds(60).to_string();
+    for body in
+        [json!({"expires_at": soon}), json!({"name": "revoked"}), json!({"name": "of the old system"})]
+    {
+        world.red_admin.post(tokens, body).await.expect(StatusCode::CREATED);
+    }
+    world.red_admin.delete(&format!("{tokens}/3")).await.expect(StatusCode::NO_CONTENT);
+    server.database.script("UPDATE service_account_tokens SET revoked = true WHERE id = 4").await;
+    let ids = "SELECT id FROM service_account_tokens ORDER BY id";
+    let days = |count: i64| count * 24 * 3600;
+    for (later, left) in [(days(1), &["1", "2", "3", "4"][..]), (days(90), &["1", "4"]), (days(1), &["1"])] {
+        server.clock.advance(later);
+        server.engine.sweep_tokens().await.unwrap();
+        assert_eq!(server.database.peek(ids).await, left);
+    }
 }

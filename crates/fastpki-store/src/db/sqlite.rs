@@ -465,7 +465,7 @@ pub(super) fn execute(connection: &mut Connection, sql: &str, values: &[Value]) 
     Ok(statement.raw_execute()? as u64)
 }
 
-fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), StoreError> {
+pub(crate) fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<(), StoreError> {
     for (index, value) in values.iter().enumerate() {
         // "$3" is a name to SQLite: its place is where it first stood in the statement.
         let name = format!("${}", index + 1);

@@ -35,9 +35,8 @@ async fn servers_that_start_at_once_migrate_once(database: Database) {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    let twice = "SELECT count(*) - count(DISTINCT version) FROM fastpki_migrations WHERE version >= 1";
-    assert_eq!(database.peek(twice).await, ["0"]);
-    assert_ne!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["0"]);
+    let all = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
+    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, [all.to_string()]);
 }
 
 async fn refusal(database: &Database) -> String {

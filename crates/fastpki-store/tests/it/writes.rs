@@ -12,6 +12,9 @@ on_both_databases! {
     write_that_fails_leaves_the_others_of_its_group,
     serial_number_is_unique_to_its_issuer,
     crl_number_is_never_given_twice,
+    ca_that_is_deleted_leaves_nothing_behind,
+    certificate_that_is_revoked_meanwhile_is_not_renewed,
+    key_that_is_compromised_meanwhile_is_not_certified,
     dropped_callers_write_stands_whole,
 }
 
@@ -57,6 +60,7 @@ async fn authority(store: &Store) -> CaId {
         private_key: Seal::default().seal(&PrivateKeyPem::from("-----BEGIN".to_owned()), now()),
         certificate: "-----BEGIN".into(),
         serial_number: "1".into(),
+        key_fingerprint: "abc".into(),
         organization_id: None,
         created_by_user_id: None,
         created_by_service_account_id: None,
@@ -87,6 +91,8 @@ fn certificate(issuer_id: CaId, serial: &str) -> NewCertificate {
         created_by_service_account_id: None,
         is_csr_origin: false,
         renewed_from_id: None,
+        checked_key: None,
+        renews_revoked: false,
     }
 }
 
@@ -149,4 +155,73 @@ async fn dropped_callers_write_stands_whole(database: Database) {
         }
         assert_eq!(database.peek(&count).await, ["1"], "{table}");
     }
+}
+
+/// A CRL that is made, a certificate that is issued and one that is revoked, while their CA is deleted.
+async fn ca_that_is_deleted_leaves_nothing_behind(database: Database) {
+    let store = open(&database).await.unwrap();
+    let mut tasks = Vec::new();
+    for number in 0..30 {
+        let ca = authority(&store).await;
+        let old = store.create_certificate(certificate(ca, "old"), now(), audit(None)).await.unwrap().id;
+        // As after the way back from FastPKI 0.4, which makes CAs without such a row.
+        database.script(&format!("DELETE FROM fastpki_crls WHERE ca_id = {ca}")).await;
+        for act in 0..4 {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                let serial = format!("a{number}");
+                // Each may fail because the CA is gone, and the deletion because there is something new.
+                match act {
+                    0 => drop(store.delete_authority(ca, audit(None)).await),
+                    1 => drop(store.reserve_crl_number(ca).await),
+                    2 => drop(store.create_certificate(certificate(ca, &serial), now(), audit(None)).await),
+                    _ => drop(store.revoke_certificate(old, None, now(), audit(None)).await),
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let gone = authority(&store).await;
+    store.delete_authority(gone, audit(None)).await.unwrap();
+    assert!(matches!(store.reserve_crl_number(gone).await, Err(StoreError::Gone)));
+    for (table, column) in [
+        ("fastpki_crls", "ca_id"),
+        ("fastpki_serials", "issuer_id"),
+        ("certificates", "issuer_id"),
+        ("crl_entries", "ca_id"),
+    ] {
+        let orphans = format!(
+            "SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT id FROM certificate_authorities)"
+        );
+        assert_eq!(database.peek(&orphans).await, ["0"], "{table}");
+    }
+}
+
+async fn certificate_that_is_revoked_meanwhile_is_not_renewed(database: Database) {
+    let store = open(&database).await.unwrap();
+    let ca = authority(&store).await;
+    let old = store.create_certificate(certificate(ca, "a"), now(), audit(None)).await.unwrap().id;
+    store.revoke_certificate(old, None, now(), audit(None)).await.unwrap();
+    let renewal = || NewCertificate { renewed_from_id: Some(old), ..certificate(ca, "b") };
+    let refused = store.create_certificate(renewal(), now(), audit(None)).await;
+    assert!(matches!(refused, Err(StoreError::RenewsRevoked)));
+    let asked_for = NewCertificate { renews_revoked: true, ..renewal() };
+    store.create_certificate(asked_for, now(), audit(None)).await.unwrap();
+}
+
+async fn key_that_is_compromised_meanwhile_is_not_certified(database: Database) {
+    let store = open(&database).await.unwrap();
+    let ca = authority(&store).await;
+    let with_key =
+        |key: &str, serial| NewCertificate { checked_key: Some(key.into()), ..certificate(ca, serial) };
+    store.create_certificate(with_key("def", "a"), now(), audit(None)).await.unwrap();
+    let note = "INSERT INTO fastpki_compromised_keys (key_fingerprint, noted_at) VALUES ('def', '2030-01-01 00:00:00')";
+    database.script(note).await;
+    let compromised = store.create_certificate(with_key("def", "b"), now(), audit(None)).await;
+    assert!(matches!(compromised, Err(StoreError::CompromisedKey)));
+    let of_ca = store.create_certificate(with_key("abc", "c"), now(), audit(None)).await;
+    assert!(matches!(of_ca, Err(StoreError::KeyOfAuthority)));
+    assert_eq!(database.peek("SELECT count(*) FROM fastpki_serials").await, ["2"], "nothing is left of them");
 }

@@ -95,7 +95,7 @@ pub(super) fn renew(context: &Context, renew: Renew) -> Result<(), Error> {
     let delivery = renew.out.prepare()?;
     let progress = Progress::waiting("the server makes the certificate");
     let path = format!("/certificates/{}/renew", renew.id);
-    let answer = context.client.post(&path, &[], &CertificateRenew { csr });
+    let answer = context.client.post(&path, &[], &CertificateRenew { csr, renew_revoked: renew.revoked });
     drop(progress);
     finish(context, &answer.map_err(|error| with_advice(error, renew.id))?, delivery.as_ref())
 }
@@ -112,7 +112,7 @@ fn finish(context: &Context, answer: &Answer, delivery: Option<&Delivery>) -> Re
     Ok(())
 }
 
-/// What to do about the two codes that a renewal can be refused with.
+/// What to do about what a renewal can be refused for.
 fn with_advice(error: Error, id: i32) -> Error {
     match error {
         Error::Refused { status, detail, .. } if detail.contains("csr_required_for_csr_origin_cert") => {
@@ -121,6 +121,10 @@ fn with_advice(error: Error, id: i32) -> Error {
         }
         Error::Refused { status, detail, .. } if detail.contains("csr_not_allowed_for_server_key_cert") => {
             let advice = format!("the server made its key: fastpki cert renew {id}, without --csr");
+            Error::Refused { status, detail, advice }
+        }
+        Error::Refused { status, detail, .. } if detail.contains("renew_revoked") => {
+            let advice = format!("fastpki cert renew {id} --revoked");
             Error::Refused { status, detail, advice }
         }
         other => other,

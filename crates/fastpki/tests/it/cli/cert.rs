@@ -286,6 +286,10 @@ async fn certificates_are_renewed(database: Database) {
     assert!(words.contains("without --csr"), "{words}");
     assert_eq!(root.json(&["cert", "renew", "3", "--csr", "second.csr"])["renewed_from_id"], 3);
     assert!(root.prints(&["cert", "show", "3"]).contains("Renewed by"));
+    root.run(&["cert", "revoke", "1", "--force"]).succeeded();
+    let words = root.refused(&["cert", "renew", "1"]);
+    assert!(words.contains("is revoked") && words.contains("fastpki cert renew 1 --revoked"), "{words}");
+    assert_eq!(root.json(&["cert", "renew", "1", "--revoked"])["renewed_from_id"], 1);
     assert_eq!(root.run(&["cert", "sign-csr", "first.csr"]).code, 2, "without a CA");
     let words = root.refused(&["cert", "sign-csr", "missing.csr", "--ca", "2"]);
     assert!(words.contains("missing.csr"), "{words}");

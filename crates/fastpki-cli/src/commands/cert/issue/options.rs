@@ -136,6 +136,9 @@ pub(in crate::commands::cert) struct Renew {
     /// A new CSR, for a certificate whose key came in one; - is standard input.
     #[arg(long, value_name = "FILE")]
     pub(super) csr: Option<PathBuf>,
+    /// Renew it although it is revoked.
+    #[arg(long)]
+    pub(super) revoked: bool,
     #[command(flatten)]
     pub(super) out: OutDir,
 }

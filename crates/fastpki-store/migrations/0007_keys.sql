@@ -1,0 +1,19 @@
+-- Public keys that are not certified, each by its fingerprint: see PublicKey::fingerprint in fastpki-x509.
+
+-- Those of certificates that were revoked because somebody else may have the private key, of the whole installation.
+CREATE TABLE fastpki_compromised_keys (
+    key_fingerprint VARCHAR NOT NULL PRIMARY KEY,
+    noted_at {timestamp} NOT NULL
+) {without_rowid};
+
+-- Those of CAs, with the serial numbers of their certificates. Null in rows that FastPKI 0.4 wrote, until the next start.
+ALTER TABLE certificate_authorities ADD COLUMN key_fingerprint VARCHAR;
+ALTER TABLE certificate_authorities ADD COLUMN serial_number VARCHAR;
+CREATE INDEX fastpki_certificate_authorities_key_fingerprint ON certificate_authorities (key_fingerprint);
+
+-- When a token was revoked. Null where FastPKI 0.4 revoked it, until the next sweep.
+ALTER TABLE service_account_tokens ADD COLUMN revoked_at {timestamp};
+
+-- Deleting a user or a service account looks for what they created.
+CREATE INDEX fastpki_certificates_created_by_user_id ON certificates (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
+CREATE INDEX fastpki_certificates_created_by_service_account_id ON certificates (created_by_service_account_id) WHERE created_by_service_account_id IS NOT NULL;
