@@ -84,6 +84,9 @@ impl From<StoreError> for Error {
             StoreError::RightsChanged => Self::Forbidden(
                 "your role, organization or permissions changed while the request was served, so nothing was done: try again".into(),
             ),
+            StoreError::OwnsElsewhere => Self::Forbidden(
+                "this user has created CAs or certificates outside your organization, which you would come to reach: ask a superuser to do it".into(),
+            ),
             StoreError::PolicyChanged => Self::Conflict(
                 "the issuance policy changed while the request was served, so nothing was issued: try again".into(),
             ),

@@ -32,6 +32,9 @@ pub enum StoreError {
     /// Who acts has another role, organization or other permissions than those that were checked.
     #[error("the rights of who acts have changed")]
     RightsChanged,
+    /// The user created something that is not of the organization whose admin acts.
+    #[error("the user owns something outside of the organization")]
+    OwnsElsewhere,
     /// The issuance policy is another than the one that was checked.
     #[error("the issuance policy has changed")]
     PolicyChanged,

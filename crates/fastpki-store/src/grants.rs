@@ -94,6 +94,9 @@ pub enum Held {
         /// The organization the user belongs to.
         organization_id: Option<OrganizationId>,
     },
+    /// A user who has created no CA and no certificate that belongs to another organization than this, or to none: an admin
+    /// of this one comes to reach what such a user reaches.
+    OwnsNothingElse(UserId, OrganizationId),
     /// The issuance policy that a certificate was checked by.
     Policy(ServiceAccountId, Box<IssuanceRules>),
     /// A CA that is not on its issuer's CRL.
@@ -245,6 +248,7 @@ impl Held {
             Self::Authority { .. }
             | Self::Certificate { .. }
             | Self::ServiceAccount { .. }
+            | Self::OwnsNothingElse(..)
             | Self::Policy(..)
             | Self::Unrevoked { .. } => return None,
         };
@@ -302,6 +306,12 @@ impl Held {
                     unchanged(role_now == *role && organization_now == *organization_id)
                 }),
             },
+            // After the user's row: who creates something has it locked.
+            Self::OwnsNothingElse(user, organization) => Check {
+                sql: OWNS_ELSEWHERE.into(),
+                values: vec![(*user).into(), (*organization).into()],
+                judge: Box::new(|row| row.is_none().then_some(()).ok_or(StoreError::OwnsElsewhere)),
+            },
             Self::Policy(account, rules) => Check {
                 sql: policies::ONE.into(),
                 values: vec![(*account).into()],
@@ -319,6 +329,15 @@ impl Held {
         }
     }
 }
+
+/// Three places of the index are looked at, however much the user owns within the organization.
+const OWNS_ELSEWHERE: &str = "/* owns_elsewhere */
+    SELECT 1
+    WHERE EXISTS (SELECT 1 FROM certificate_authorities a
+                  WHERE a.created_by_user_id = $1 AND a.organization_id IS DISTINCT FROM $2)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id IS NULL)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id < $2)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id > $2)";
 
 fn unchanged(same: bool) -> Result<(), StoreError> {
     if same { Ok(()) } else { Err(StoreError::Gone) }

@@ -35,7 +35,8 @@ async fn servers_that_start_at_once_migrate_once(database: Database) {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["4"]);
+    let twice = "SELECT count(*) - count(DISTINCT version) FROM fastpki_migrations HAVING count(*) > 3";
+    assert_eq!(database.peek(twice).await, ["0"]);
 }
 
 async fn refusal(database: &Database) -> String {
