@@ -50,6 +50,9 @@ impl From<StoreError> for Error {
             StoreError::Duplicate(Unique::Username) => {
                 Self::Invalid("this username is taken: choose another".into())
             }
+            StoreError::Lookalike(name) => {
+                Self::Invalid(format!("this username looks like '{name}', which is taken: choose another"))
+            }
             StoreError::Duplicate(Unique::Email) => Self::Invalid("this e-mail address is taken".into()),
             StoreError::Duplicate(Unique::OrganizationName) => {
                 Self::Invalid("an organization with this name exists: choose another name".into())

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The value is there already, and may be only once.
     #[error("{0:?} is taken")]
     Duplicate(Unique),
+    /// The name looks like this one, which is taken.
+    #[error("the name looks like '{0}', which is taken")]
+    Lookalike(String),
     /// The row, or one that it refers to, is not there, or no longer in the state that the change needs.
     #[error("the row is gone or has changed")]
     Gone,

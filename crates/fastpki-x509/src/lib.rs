@@ -34,6 +34,7 @@ mod serial;
 mod signature;
 #[cfg(test)]
 mod testing;
+mod text;
 mod validity;
 
 pub use certificate::Certificate;
@@ -50,4 +51,5 @@ pub use public_key::{KeyAlgorithm, PublicKey};
 pub use reason::Reason;
 pub use san::{DnsName, EmailAddress, MAX_SANS, San, SanKind, Sans, complete_sans};
 pub use serial::Serial;
+pub use text::{is_unseen, printable};
 pub use validity::{MAX_VALIDITY_DAYS, Validity};

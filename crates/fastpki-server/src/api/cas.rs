@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{OriginalUri, State},
 };
-use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read};
+use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read, new_name};
 use fastpki_types::{
     Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, CaImport, CaImported, CertificateImport, ChainLink,
     KeyType, Named, OrganizationId, RevocationImport,
@@ -63,7 +63,7 @@ impl FromFields for CaCreate {
     fn from_fields(fields: &mut Fields) -> Self {
         let (key_type, key_size) = key(fields);
         Self {
-            name: fields.text("name", Text::line(MAX_NAME)),
+            name: fields.name("name", new_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
             subject_dn: subject_dn(fields).unwrap_or_else(|| fields.missing("subject_dn")),
             key_type,
@@ -144,7 +144,7 @@ fn crl_base_url(fields: &mut Fields) -> Option<String> {
 impl FromFields for CaImport {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            name: fields.text("name", Text::line(MAX_NAME)),
+            name: fields.name("name", new_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
             certificate: fields.text("certificate", Text::lines(MAX_PEM)),
             private_key: fields.text("private_key", Text::lines(MAX_PEM)).into(),
