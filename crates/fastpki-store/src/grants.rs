@@ -9,6 +9,7 @@ use fastpki_types::{
 };
 
 use crate::{
+    Store,
     db::{Row, Table, Tx, Value},
     error::StoreError,
     policies,
@@ -125,6 +126,14 @@ struct Check<'g> {
 }
 
 type Judge<'g> = Box<dyn FnOnce(Option<Row>) -> Result<(), StoreError> + Send + 'g>;
+
+impl Store {
+    /// Fails where somebody is not what they were, without keeping it so.
+    pub async fn check_standing(&self, standing: Standing) -> Result<(), StoreError> {
+        let grant = Grant { standing: Some(standing), held: Vec::new() };
+        self.db.read(move |tx| Box::pin(async move { check(tx, &grant).await })).await
+    }
+}
 
 /// Fails where what was permitted is not so any more, and keeps it as it is until this unit of work ends. On PostgreSQL
 /// all is asked at once.
