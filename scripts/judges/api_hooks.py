@@ -122,6 +122,11 @@ def spare_time(case):
 BEYOND_SCHEMA = {
     # bcrypt's 72 are bytes; maxLength counts characters.
     ("password", "string_too_long"),
+    # A name that passes for another: characters that cannot be seen, letters of several scripts, this program's own name.
+    ("name", "value_error"),
+    ("username", "value_error"),
+    # Blanks and characters that cannot be seen.
+    ("password", "value_error"),
     # Whether an address of these characters is one.
     ("san_ip_cidrs", "value_error"),
     # The 31st of February.

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     error::Error,
     options::{Common, Output as OutputOption, Reach},
-    output::Output,
+    output::{self, Output},
 };
 
 mod audit;
@@ -85,7 +85,7 @@ pub fn run(command: Command) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::note(&format!("error: {error}"));
             error.exit_code()
         }
     }

@@ -113,5 +113,5 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Error> {
 
 /// Tells people something that is no data.
 pub(crate) fn note(text: &str) {
-    eprintln!("{}", text.trim_end());
+    eprintln!("{}", table::harmless_lines(text.trim_end()));
 }

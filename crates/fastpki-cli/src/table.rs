@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use fastpki_types::Timestamp as WireTime;
-use fastpki_x509::Certificate;
+use fastpki_x509::{Certificate, printable};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Flags,
     /// What becomes of a service account's token.
     TokenStatus,
+    /// Who did what an entry of the audit log tells of, by name and id: nobody has another's id, not even after a deletion.
+    Actor,
 }
 
 /// How good something still is.
@@ -144,6 +146,7 @@ fn cell(object: &Value, Column(_, field, kind): Column, now: Timestamp) -> (Stri
         Kind::Disabled => ("disabled".into(), Health::Over),
         Kind::Flags => good(flags(object)),
         Kind::TokenStatus => token_status(object, now),
+        Kind::Actor => good(actor(object, field)),
     }
 }
 
@@ -185,6 +188,20 @@ fn flags(object: &Value) -> String {
     if names.is_empty() { NOTHING.into() } else { names.join(", ") }
 }
 
+/// `root (1)`, `root (7, deleted)`, or the name alone of who is neither user nor service account.
+fn actor(entry: &Value, kind: &str) -> String {
+    let name = match kind {
+        "user" => plain(&entry["username"]),
+        kind => plain(&entry[format!("{kind}_name")]),
+    };
+    let (id, original) = (&entry[format!("{kind}_id")], &entry[format!("original_{kind}_id")]);
+    match (id.as_i64(), original.as_i64()) {
+        (Some(id), _) => format!("{name} ({id})"),
+        (None, Some(id)) => format!("{name} ({id}, deleted)"),
+        (None, None) => name,
+    }
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => NOTHING.into(),
@@ -198,9 +215,15 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A text that cannot move the cursor, change colours or break a row.
+/// A text that cannot move the cursor, change colours, turn a row around or break it, and hides nothing.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let in_a_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    printable(&in_a_line)
+}
+
+/// The same of several lines.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
 }
 
 fn instant(value: &Value) -> Option<Timestamp> {
@@ -286,7 +309,23 @@ mod tests {
     }
 
     #[test]
+    fn actors_are_told_apart_by_their_ids() {
+        for (entry, shown) in [
+            (json!({"username": "root", "user_id": 1}), "root (1)"),
+            (json!({"username": "root", "user_id": null, "original_user_id": 7}), "root (7, deleted)"),
+            (json!({"username": "fastpki admin", "user_id": null}), "fastpki admin"),
+            (json!({}), "-"),
+        ] {
+            assert_eq!(actor(&entry, "user"), shown);
+        }
+        let entry = json!({"service_account_name": "runner", "original_service_account_id": 3});
+        assert_eq!(actor(&entry, "service_account"), "runner (3, deleted)");
+    }
+
+    #[test]
     fn names_cannot_drive_the_terminal() {
         assert_eq!(plain(&json!("a\u{1b}[2J\nb")), "a [2J b");
+        assert_eq!(plain(&json!("\u{202e}nimda\u{200b}")), "\\u{202e}nimda\\u{200b}");
+        assert_eq!(harmless_lines("one\ntwo\u{9b}2J\u{2066}\n"), "one\ntwo 2J\\u{2066}");
     }
 }

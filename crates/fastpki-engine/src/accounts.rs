@@ -7,7 +7,7 @@ use fastpki_types::{
 
 use crate::{
     Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, lanes::Lanes,
-    permissions::Actor, sessions::hash_password,
+    names::lookalike, permissions::Actor, sessions::hash_password,
 };
 
 impl Engine {
@@ -96,6 +96,7 @@ impl Accounts<'_> {
             format!("Created user '{}'", new.username),
         );
         let row = NewUser {
+            lookalike: lookalike(&new.username),
             username: new.username,
             email: new.email,
             password,

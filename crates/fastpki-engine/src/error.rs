@@ -73,6 +73,9 @@ impl From<StoreError> for Error {
             StoreError::Duplicate(Unique::Username) => {
                 Self::Invalid("this username is taken: choose another".into())
             }
+            StoreError::Lookalike(name) => {
+                Self::Invalid(format!("this username looks like '{name}', which is taken: choose another"))
+            }
             StoreError::Duplicate(Unique::Email) => Self::Invalid("this e-mail address is taken".into()),
             StoreError::Duplicate(Unique::OrganizationName) => {
                 Self::Invalid("an organization with this name exists: choose another name".into())
@@ -120,6 +123,9 @@ impl From<StoreError> for Error {
             ),
             StoreError::RightsChanged => Self::Forbidden(
                 "your role, organization or permissions changed while the request was served, so nothing was done: try again".into(),
+            ),
+            StoreError::OwnsElsewhere => Self::Forbidden(
+                "this user has created CAs or certificates outside your organization, which you would come to reach: ask a superuser to do it".into(),
             ),
             StoreError::PolicyChanged => Self::Conflict(
                 "the issuance policy changed while the request was served, so nothing was issued: try again".into(),

@@ -19,6 +19,7 @@ mod imports;
 mod issuance;
 mod keyring;
 mod lanes;
+mod names;
 mod operator;
 mod organizations;
 mod patterns;
@@ -46,7 +47,9 @@ pub use fastpki_store::{
     Fingerprint, KeyTable, Migration, Progress, Schema, SchemaKind, Stage, Survey, TlsMode, UnreadableKeys,
     Visible,
 };
+pub use fastpki_x509::{is_unseen, printable};
 pub use issuance::Issued;
+pub use names::{new_name, new_principal_name};
 pub use operator::{Operator, schema};
 pub use permissions::{
     Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,

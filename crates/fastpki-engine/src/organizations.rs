@@ -2,7 +2,8 @@
 
 use fastpki_store::{NewAudit, UserChange};
 use fastpki_types::{
-    AuditAction, Organization, OrganizationCreate, OrganizationId, OrganizationUpdate, Timestamp, User,
+    AuditAction, FlagsUpdate, Organization, OrganizationCreate, OrganizationId, OrganizationUpdate,
+    Timestamp, User,
 };
 
 use crate::{
@@ -98,7 +99,7 @@ impl Engine {
         Ok(self.store.update_user(user, change, now, audits).await?)
     }
 
-    /// Takes a user out of an organization.
+    /// Takes a user out of an organization, without the flags that they had.
     pub async fn remove_member(
         &self,
         permit: Permit<RemoveMember, (OrganizationId, User)>,
@@ -107,10 +108,20 @@ impl Engine {
         let now = self.now();
         let detail = format!("Removed user '{}' from the organization", user.username);
         let audits = vec![member_audit(&actor, now, AuditAction::OrgRemoveUser, organization, detail)];
-        let change = UserChange { organization: Some(None), ..UserChange::default() };
+        // Flags were given here, and would be taken along into the next organization.
+        let change = UserChange { organization: Some(None), flags: NO_FLAGS, ..UserChange::default() };
         Ok(self.store.update_user(user, change, now, audits).await?)
     }
 }
+
+/// No flag.
+const NO_FLAGS: FlagsUpdate = FlagsUpdate {
+    can_create_ca: Some(false),
+    can_create_cert: Some(false),
+    can_revoke_cert: Some(false),
+    can_export_private_key: Some(false),
+    can_delete_ca: Some(false),
+};
 
 /// An entry about the members of an organization, in its own log.
 fn member_audit(

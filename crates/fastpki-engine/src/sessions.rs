@@ -100,6 +100,12 @@ impl Engine {
         Ok(Token { access_token, refresh_token: Some(next), token_type: "bearer".into() })
     }
 
+    /// Fails where a caller may not be signed in any more, or has other rights: to be asked between the parts of an answer
+    /// that takes its time.
+    pub async fn check_standing(&self, caller: &Caller) -> Result<(), Error> {
+        Ok(self.store.check_standing(caller.standing()).await?)
+    }
+
     /// Signs a user out: the access token they came with and this refresh token die. A refresh token that
     /// nobody knows is as good as dead.
     pub async fn sign_out(&self, caller: Caller, refresh_token: &str) -> Result<(), Error> {

@@ -33,7 +33,7 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Characters of a name that people give: what a database index, a log line and a table can bear.
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
 /// Characters of a free text.
 const MAX_TEXT: usize = 4096;
 /// Characters of an e-mail address: RFC 5321.

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use fastpki_engine::Error;
+use fastpki_engine::{Error, printable};
 use fastpki_types::ValidationProblem;
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ fn engine(error: Error) -> (StatusCode, Value) {
         }
         Error::Internal(text) => {
             // The span of the request carries its id; the client gets that id and no inside.
-            tracing::error!(error = %text, "internal error");
+            tracing::error!(error = %printable(&text), "internal error");
             let detail = "internal error: the server's log has more under this answer's X-Request-Id";
             (StatusCode::INTERNAL_SERVER_ERROR, json!(detail))
         }

@@ -37,6 +37,9 @@ pub(crate) trait FromFields {
     fn from_fields(fields: &mut Fields) -> Self;
 }
 
+/// What a new name is taken as, or what is wrong with it.
+pub(crate) type NameRule = fn(&str) -> Result<String, String>;
+
 /// Which texts a field takes.
 #[derive(Clone, Copy)]
 pub(crate) struct Text {
@@ -103,6 +106,25 @@ impl Fields {
         self.describe(name, || rule.schema());
         let value = self.take(name)?;
         Some(self.checked_text(&[Location::Field(name.into())], value, rule))
+    }
+
+    /// The name of something new that must be there.
+    pub(crate) fn name(&mut self, name: &'static str, rule: NameRule) -> String {
+        self.optional_name(name, rule).unwrap_or_else(|| self.missing(name))
+    }
+
+    /// The name of something new that may be null or missing.
+    pub(crate) fn optional_name(&mut self, name: &'static str, rule: NameRule) -> Option<String> {
+        let problems = self.problems.len();
+        let text = self.optional_text(name, Text::line(crate::api::MAX_NAME))?;
+        if self.problems.len() > problems {
+            return Some(text);
+        }
+        let checked = rule(&text);
+        if let Err(problem) = &checked {
+            self.note(name, "value_error", problem.clone());
+        }
+        Some(checked.unwrap_or(text))
     }
 
     /// An enumeration's value that must be there.

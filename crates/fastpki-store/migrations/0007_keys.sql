@@ -14,6 +14,5 @@ CREATE INDEX fastpki_certificate_authorities_key_fingerprint ON certificate_auth
 -- When a token was revoked. Null where FastPKI 0.4 revoked it, until the next sweep.
 ALTER TABLE service_account_tokens ADD COLUMN revoked_at {timestamp};
 
--- Deleting a user or a service account looks for what they created.
-CREATE INDEX fastpki_certificates_created_by_user_id ON certificates (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
+-- Deleting a service account looks for what it created.
 CREATE INDEX fastpki_certificates_created_by_service_account_id ON certificates (created_by_service_account_id) WHERE created_by_service_account_id IS NOT NULL;

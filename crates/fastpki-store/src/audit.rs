@@ -98,8 +98,9 @@ impl Store {
                     let (limit, skip) = (values.len() - 1, values.len());
                     let sql = format!(
                         "/* audit_logs */
-                         SELECT id, created_at, COALESCE(own_action, CAST(action AS VARCHAR)), user_id, username, service_account_id,
-                                service_account_name, organization_id, resource_type, resource_id, detail
+                         SELECT id, created_at, COALESCE(own_action, CAST(action AS VARCHAR)), user_id, original_user_id, username,
+                                service_account_id, original_service_account_id, service_account_name, organization_id,
+                                original_organization_id, resource_type, resource_id, detail
                          FROM audit_logs{conditions}
                          ORDER BY created_at DESC, id DESC LIMIT ${limit} OFFSET ${skip}"
                     );
@@ -181,10 +182,13 @@ fn entry(mut row: Row) -> Result<AuditLog, StoreError> {
         created_at: row.next()?,
         action: row.named()?,
         user_id: row.next()?,
+        original_user_id: row.next()?,
         username: row.next()?,
         service_account_id: row.next()?,
+        original_service_account_id: row.next()?,
         service_account_name: row.next()?,
         organization_id: row.next()?,
+        original_organization_id: row.next()?,
         resource_type: row.next()?,
         resource_id: row.next()?,
         detail: row.next()?,

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The value is there already, and may be only once.
     #[error("{0:?} is taken")]
     Duplicate(Unique),
+    /// The name looks like this one, which is taken.
+    #[error("the name looks like '{0}', which is taken")]
+    Lookalike(String),
     /// The row, or one that it refers to, is not there, or no longer in the state that the change needs.
     #[error("the row is gone or has changed")]
     Gone,
@@ -32,6 +35,9 @@ pub enum StoreError {
     /// Who acts has another role, organization or other permissions than those that were checked.
     #[error("the rights of who acts have changed")]
     RightsChanged,
+    /// The user created something that is not of the organization whose admin acts.
+    #[error("the user owns something outside of the organization")]
+    OwnsElsewhere,
     /// The issuance policy is another than the one that was checked.
     #[error("the issuance policy has changed")]
     PolicyChanged,

@@ -9,6 +9,7 @@ use fastpki_types::{
 };
 
 use crate::{
+    Store,
     db::{Row, Table, Tx, Value},
     error::StoreError,
     policies,
@@ -94,6 +95,9 @@ pub enum Held {
         /// The organization the user belongs to.
         organization_id: Option<OrganizationId>,
     },
+    /// A user who has created no CA and no certificate that belongs to another organization than this, or to none: an admin
+    /// of this one comes to reach what such a user reaches.
+    OwnsNothingElse(UserId, OrganizationId),
     /// The issuance policy that a certificate was checked by.
     Policy(ServiceAccountId, Box<IssuanceRules>),
     /// A CA that is not on its issuer's CRL.
@@ -122,6 +126,14 @@ struct Check<'g> {
 }
 
 type Judge<'g> = Box<dyn FnOnce(Option<Row>) -> Result<(), StoreError> + Send + 'g>;
+
+impl Store {
+    /// Fails where somebody is not what they were, without keeping it so.
+    pub async fn check_standing(&self, standing: Standing) -> Result<(), StoreError> {
+        let grant = Grant { standing: Some(standing), held: Vec::new() };
+        self.db.read(move |tx| Box::pin(async move { check(tx, &grant).await })).await
+    }
+}
 
 /// Fails where what was permitted is not so any more, and keeps it as it is until this unit of work ends. On PostgreSQL
 /// all is asked at once.
@@ -245,6 +257,7 @@ impl Held {
             Self::Authority { .. }
             | Self::Certificate { .. }
             | Self::ServiceAccount { .. }
+            | Self::OwnsNothingElse(..)
             | Self::Policy(..)
             | Self::Unrevoked { .. } => return None,
         };
@@ -302,6 +315,12 @@ impl Held {
                     unchanged(role_now == *role && organization_now == *organization_id)
                 }),
             },
+            // After the user's row: who creates something has it locked.
+            Self::OwnsNothingElse(user, organization) => Check {
+                sql: OWNS_ELSEWHERE.into(),
+                values: vec![(*user).into(), (*organization).into()],
+                judge: Box::new(|row| row.is_none().then_some(()).ok_or(StoreError::OwnsElsewhere)),
+            },
             Self::Policy(account, rules) => Check {
                 sql: policies::ONE.into(),
                 values: vec![(*account).into()],
@@ -319,6 +338,15 @@ impl Held {
         }
     }
 }
+
+/// Three places of the index are looked at, however much the user owns within the organization.
+const OWNS_ELSEWHERE: &str = "/* owns_elsewhere */
+    SELECT 1
+    WHERE EXISTS (SELECT 1 FROM certificate_authorities a
+                  WHERE a.created_by_user_id = $1 AND a.organization_id IS DISTINCT FROM $2)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id IS NULL)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id < $2)
+       OR EXISTS (SELECT 1 FROM certificates c WHERE c.created_by_user_id = $1 AND c.organization_id > $2)";
 
 fn unchanged(same: bool) -> Result<(), StoreError> {
     if same { Ok(()) } else { Err(StoreError::Gone) }

@@ -40,6 +40,8 @@ pub struct UserRow {
 pub struct NewUser {
     /// Unique over all users.
     pub username: String,
+    /// A name that this one passes for: no user may have that one.
+    pub lookalike: Option<String>,
     /// Unique over all users.
     pub email: String,
     /// The hash of the password.
@@ -106,6 +108,12 @@ impl Store {
                     let any = "/* any_user */ SELECT id FROM users LIMIT 1";
                     if new.must_be_first && tx.row(any, &[]).await?.is_some() {
                         return Err(StoreError::NotFirstUser);
+                    }
+                    let known = "/* username */ SELECT id FROM users WHERE username = $1";
+                    if let Some(lookalike) = new.lookalike
+                        && tx.row(known, &[lookalike.as_str().into()]).await?.is_some()
+                    {
+                        return Err(StoreError::Lookalike(lookalike));
                     }
                     let id = UserId(tx.next_id(Table::Users).await?);
                     tx.execute(

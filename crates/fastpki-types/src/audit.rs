@@ -84,14 +84,20 @@ pub struct AuditLog {
     pub action: AuditAction,
     /// The user who did it; null once that user is deleted.
     pub user_id: Option<UserId>,
+    /// The id that this user had, once the user is deleted.
+    pub original_user_id: Option<UserId>,
     /// That user's name at the time; for a failed sign-in the name that was tried.
     pub username: Option<String>,
     /// The service account that did it; null once that account is deleted.
     pub service_account_id: Option<ServiceAccountId>,
+    /// The id that this account had, once the account is deleted.
+    pub original_service_account_id: Option<ServiceAccountId>,
     /// That account's name at the time.
     pub service_account_name: Option<String>,
     /// The organization whose log it belongs to.
     pub organization_id: Option<OrganizationId>,
+    /// The id that this organization had, once the organization is deleted.
+    pub original_organization_id: Option<OrganizationId>,
     /// What it was done to: `ca`, `certificate`, `user`, `organization`, `service_account`.
     pub resource_type: Option<String>,
     /// The id of what it was done to.

@@ -36,6 +36,7 @@ mod serial;
 mod signature;
 #[cfg(test)]
 mod testing;
+mod text;
 mod validity;
 mod weak_key;
 
@@ -54,4 +55,5 @@ pub use public_key::{KeyAlgorithm, PublicKey};
 pub use reason::Reason;
 pub use san::{DnsName, EmailAddress, MAX_SANS, San, SanKind, Sans, complete_sans};
 pub use serial::Serial;
+pub use text::{is_unseen, printable};
 pub use validity::{MAX_VALIDITY_DAYS, Validity};

@@ -38,8 +38,8 @@ pub struct ManageServiceAccount;
 
 impl Caller {
     /// Leave to change a user, as far as the change changes anything. Superusers change anybody, but not their own
-    /// role and activity; admins the users of their organization who are no superusers; everybody their own e-mail
-    /// address and password. Role, activity and organization are a superuser's to change.
+    /// role and activity; admins the users of their organization who are no superusers, but password and e-mail
+    /// address only of those who have created nothing outside of it; everybody their own e-mail address and password. Role, activity and organization are a superuser's to change.
     pub fn permit_update_user(
         &self,
         user: User,
@@ -64,8 +64,11 @@ impl Caller {
         if change.flags.any() && !administers {
             return forbidden("flags are changed by admins of the user's organization and by superusers");
         }
-        let held = held_user(&user);
-        Ok(self.granted((user, change), [held]))
+        // With the password, or with an address that others trust, an admin acts as the user.
+        let takes_over = !is_self && (change.password.is_some() || change.email.is_some());
+        let owns = takes_over.then(|| self.owns_nothing_else(&user)).flatten();
+        let held = [held_user(&user)].into_iter().chain(owns);
+        Ok(self.granted((user, change), held))
     }
 
     /// Leave to delete a user: superusers, but not themselves.
@@ -116,8 +119,8 @@ impl Caller {
         forbidden("only its admins and superusers change an organization")
     }
 
-    /// Leave to put a user into an organization: superusers anybody; its admins those who have no organization
-    /// and are no superusers.
+    /// Leave to put a user into an organization: superusers anybody; its admins those who have no organization,
+    /// are no superusers, and have created nothing that is not its own.
     pub fn permit_add_member(
         &self,
         organization: OrganizationId,
@@ -128,8 +131,9 @@ impl Caller {
         if !self.is_superuser() && (user.role == UserRole::Superuser || !is_free) {
             return forbidden("admins add users without an organization who are no superusers");
         }
-        let held = held_user(&user);
-        Ok(self.granted((organization, user), [held]))
+        let owns = if self.is_superuser() { None } else { self.owns_nothing_else(&user) };
+        let held = [held_user(&user)].into_iter().chain(owns);
+        Ok(self.granted((organization, user), held))
     }
 
     /// Leave to take a user out of an organization: superusers; its admins, but not superusers.
@@ -215,6 +219,11 @@ impl Caller {
             return Ok(());
         }
         Err(Error::NotFound("service account"))
+    }
+
+    /// What an admin must find so who takes a user over.
+    fn owns_nothing_else(&self, user: &User) -> Option<Held> {
+        self.organization_id.map(|own| Held::OwnsNothingElse(user.id, own))
     }
 
     fn administers(&self, organization: Option<OrganizationId>) -> bool {

@@ -269,10 +269,15 @@ async fn list(
         let found = state.engine.certificate_by_fingerprint(&caller, filter.clone(), &fingerprint).await?;
         filter.id = Some(found.unwrap_or(CertificateId(-1)));
     }
+    let begins_after = page.after;
     let total = state.engine.count_certificates(&caller, filter.clone()).await?;
     listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
         let (engine, caller, filter) = (state.engine.clone(), caller.clone(), filter.clone());
         async move {
+            // A long list that is read slowly ends with the right to it.
+            if after > begins_after {
+                engine.check_standing(&caller).await?;
+            }
             let rows = engine.certificates(&caller, filter, CertificateId(after), skip, limit).await?;
             Ok(rows.into_iter().map(|row| row.certificate).collect())
         }

@@ -1,9 +1,10 @@
 //! Organizations.
 
 use axum::{Json, extract::State};
+use fastpki_engine::new_name;
 use fastpki_types::{Organization, OrganizationCreate, OrganizationId, OrganizationUpdate, User, UserId};
 
-use super::{DELETE, GET, MAX_NAME, MAX_TEXT, POST, PUT};
+use super::{DELETE, GET, MAX_TEXT, POST, PUT};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
@@ -58,7 +59,7 @@ pub(super) fn routes() -> Routes {
 impl FromFields for OrganizationCreate {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            name: fields.text("name", Text::line(MAX_NAME)),
+            name: fields.name("name", new_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
         }
     }
@@ -67,7 +68,7 @@ impl FromFields for OrganizationCreate {
 impl FromFields for OrganizationUpdate {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            name: fields.optional_text("name", Text::line(MAX_NAME)),
+            name: fields.optional_name("name", new_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
         }
     }

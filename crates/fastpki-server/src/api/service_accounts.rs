@@ -1,7 +1,7 @@
 //! Service accounts, their tokens and policies. Managed by users only.
 
 use axum::{Json, extract::State};
-use fastpki_engine::parse_network;
+use fastpki_engine::{new_name, new_principal_name, parse_network};
 use fastpki_types::{
     IssuancePolicy, IssuanceRules, NewServiceAccountToken, OrganizationId, ServiceAccount,
     ServiceAccountCreate, ServiceAccountId, ServiceAccountToken, ServiceAccountTokenCreate,
@@ -79,7 +79,7 @@ pub(super) fn routes() -> Routes {
 impl FromFields for ServiceAccountCreate {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            name: fields.text("name", Text::line(MAX_NAME)),
+            name: fields.name("name", new_principal_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
             organization_id: fields.optional_id("organization_id", OrganizationId),
             flags: fields.flags(),
@@ -90,7 +90,7 @@ impl FromFields for ServiceAccountCreate {
 impl FromFields for ServiceAccountUpdate {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            name: fields.optional_text("name", Text::line(MAX_NAME)),
+            name: fields.optional_name("name", new_principal_name),
             description: fields.optional_text("description", Text::lines(MAX_TEXT)),
             disabled: fields.optional_flag("disabled"),
             flags: fields.flags_update(),
@@ -100,10 +100,7 @@ impl FromFields for ServiceAccountUpdate {
 
 impl FromFields for ServiceAccountTokenCreate {
     fn from_fields(fields: &mut Fields) -> Self {
-        Self {
-            name: fields.optional_text("name", Text::line(MAX_NAME)),
-            expires_at: fields.optional_time("expires_at"),
-        }
+        Self { name: fields.optional_name("name", new_name), expires_at: fields.optional_time("expires_at") }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Users.
 
 use axum::{Json, extract::State};
-use fastpki_engine::{Caller, CreateUser, Error, Permit};
+use fastpki_engine::{Caller, CreateUser, Error, Permit, is_unseen, new_principal_name};
 use fastpki_types::{OrganizationId, Password, User, UserCreate, UserId, UserUpdate};
 
-use super::{DELETE, GET, MAX_EMAIL, MAX_NAME, PATCH, POST};
+use super::{DELETE, GET, MAX_EMAIL, PATCH, POST};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
@@ -51,7 +51,7 @@ pub(super) fn routes() -> Routes {
 impl FromFields for UserCreate {
     fn from_fields(fields: &mut Fields) -> Self {
         Self {
-            username: fields.text("username", Text::line(MAX_NAME)),
+            username: fields.name("username", new_principal_name),
             email: email(fields),
             password: password(fields),
             role: fields.optional_choice("role"),
@@ -118,6 +118,9 @@ fn optional_password(fields: &mut Fields) -> Option<Password> {
     if text.chars().count() < MIN_PASSWORD {
         let msg = format!("should have at least {MIN_PASSWORD} characters");
         fields.note("password", "string_too_short", msg);
+    }
+    if text.chars().all(|c| c.is_whitespace() || is_unseen(c)) {
+        fields.note("password", "value_error", "should have characters that can be seen".into());
     }
     if text.len() > BCRYPT_BYTES {
         let msg = format!("should have at most {BCRYPT_BYTES} bytes; letters beyond ASCII have several");

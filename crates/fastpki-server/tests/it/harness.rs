@@ -63,6 +63,19 @@ macro_rules! on_one_server {
 }
 pub(crate) use on_one_server;
 
+/// Runs these on PostgreSQL alone: what it does with changes that are not committed yet.
+macro_rules! on_postgresql {
+    ($($test:ident),* $(,)?) => {
+        $(mod $test {
+            #[test]
+            fn postgresql() {
+                $crate::harness::run!(Postgresql, false, super::$test);
+            }
+        })*
+    };
+}
+pub(crate) use on_postgresql;
+
 macro_rules! run {
     ($kind:ident, $twin:literal, $test:path) => {
         fastpki_testing::run(fastpki_testing::Kind::$kind, |database| {
@@ -173,6 +186,29 @@ impl Server {
     /// Who a client is, with its rights as they are now.
     pub(crate) async fn caller(&self, client: &Client) -> Caller {
         self.engine.authenticate(client.token.as_deref().unwrap()).await.unwrap()
+    }
+
+    /// Does something in a transaction of PostgreSQL that ends when somebody waits for it.
+    pub(crate) async fn until_waited_for(&self, sql: &str) -> tokio::task::JoinHandle<()> {
+        let script = format!(
+            "DO $$ BEGIN
+                 {sql};
+                 LOOP
+                     PERFORM pg_stat_clear_snapshot();
+                     EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity
+                                       WHERE datname = current_database() AND wait_event_type = 'Lock');
+                     PERFORM pg_sleep(0.01);
+                 END LOOP;
+             END $$"
+        );
+        let database = self.database.clone();
+        let transaction = tokio::spawn(async move { database.script(&script).await });
+        let running = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND query LIKE 'DO %' AND wait_event = 'PgSleep'";
+        while self.database.peek(running).await != ["1"] {
+            tokio::task::yield_now().await;
+        }
+        transaction
     }
 
     /// A client with this token.

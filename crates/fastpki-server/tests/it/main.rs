@@ -21,6 +21,7 @@ mod issuance_policy;
 mod lists;
 mod matrix;
 mod moving_cas;
+mod names;
 mod old_data;
 mod openapi;
 mod organizations;

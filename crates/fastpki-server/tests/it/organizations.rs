@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, on_both_databases};
+use crate::harness::{Answer, Server, on_both_databases};
 
 on_both_databases! {
     admins_and_superusers_create_organizations,
@@ -12,6 +12,10 @@ on_both_databases! {
     organization_is_deleted_once_it_is_empty,
     members_are_listed_to_members,
     admins_add_only_users_without_an_organization,
+    admin_takes_over_nobody_who_owns_something_elsewhere,
+    admin_takes_over_nobody_who_owns_something_of_another_organization,
+    possessions_of_the_last_moment_count,
+    flags_stay_behind_in_the_organization_that_gave_them,
     superusers_add_and_remove_anybody,
     admins_remove_their_own_users_and_no_superusers,
 }
@@ -158,6 +162,113 @@ async fn admins_add_only_users_without_an_organization(server: Server) {
     let log = world.red_admin.get("/api/v1/audit-logs/?action=org_add_user").await.expect(StatusCode::OK);
     assert_eq!(log.as_array().unwrap().len(), 1);
     assert_eq!((&log[0]["resource_type"], &log[0]["resource_id"]), (&json!("organization"), &world.red));
+}
+
+async fn admin_takes_over_nobody_who_owns_something_elsewhere(server: Server) {
+    let world = server.world().await;
+    // Once a superuser without organization, as its CA is.
+    world.root.create_user("owner", "superuser", &Value::Null, json!({})).await;
+    server.sign_in("owner").await.create_ca("Lone", json!({})).await;
+    world.root.patch("/api/v1/users/6", json!({"role": "user"})).await.expect(StatusCode::OK);
+    let add = format!("/api/v1/organizations/{}/users/6", world.red);
+    let refused = async |answer: Answer| {
+        let detail = answer.expect(StatusCode::FORBIDDEN)["detail"].clone();
+        assert!(detail.as_str().unwrap().contains("ask a superuser"), "{detail}");
+    };
+    let password = || json!({"password": "known to the admin"});
+    // Add, set the password, remove, sign in, export: the first step fails.
+    refused(world.red_admin.post(&add, json!({})).await).await;
+    world.red_admin.patch("/api/v1/users/6", password()).await.expect(StatusCode::FORBIDDEN);
+    // A superuser may add them. Then neither password nor e-mail address is the admin's to set,
+    world.root.post(&add, json!({})).await.expect(StatusCode::OK);
+    refused(world.red_admin.patch("/api/v1/users/6", password()).await).await;
+    refused(world.red_admin.patch("/api/v1/users/6", json!({"email": "admin@example.com"})).await).await;
+    // but flags are, and so are removals; what was theirs before is theirs again, and nobody else's.
+    world.red_admin.patch("/api/v1/users/6", json!({"can_create_cert": true})).await.expect(StatusCode::OK);
+    world.red_admin.delete(&add).await.expect(StatusCode::OK);
+    refused(world.red_admin.post(&add, json!({})).await).await;
+    let owner = server.sign_in("owner").await;
+    owner.get("/api/v1/cas/1/private-key").await.expect(StatusCode::OK);
+    world.red_admin.get("/api/v1/cas/1").await.expect(StatusCode::FORBIDDEN);
+    // Users do with their own account what they like, and superusers with all.
+    owner.patch("/api/v1/users/6", json!({"email": "own@example.com"})).await.expect(StatusCode::OK);
+    world.root.patch("/api/v1/users/6", password()).await.expect(StatusCode::OK);
+}
+
+async fn admin_takes_over_nobody_who_owns_something_of_another_organization(server: Server) {
+    let world = server.world().await;
+    world.root.create_ca("None", json!({})).await;
+    world.blue_admin.create_ca("Blue", json!({})).await;
+    // Who was in Blue and is in no organization now, or was moved to Red by a superuser.
+    let add = |organization: &Value| format!("/api/v1/organizations/{organization}/users/4");
+    world.root.delete(&add(&world.blue)).await.expect(StatusCode::OK);
+    world.red_admin.post(&add(&world.red), json!({})).await.expect(StatusCode::FORBIDDEN);
+    world.root.post(&add(&world.red), json!({})).await.expect(StatusCode::OK);
+    let password = || json!({"password": "known to the admin"});
+    world.red_admin.patch("/api/v1/users/4", password()).await.expect(StatusCode::FORBIDDEN);
+    // A certificate counts like a CA: one of no organization, and one of another.
+    for (who, ca) in [("red-user", 1), ("loner", 2)] {
+        let id = if who == "loner" { 5 } else { 3 };
+        world
+            .root
+            .patch(&format!("/api/v1/users/{id}"), json!({"role": "superuser"}))
+            .await
+            .expect(StatusCode::OK);
+        let name = format!("{who}.example.com");
+        server.sign_in(who).await.create_certificate(&json!({"id": ca}), &name, json!({})).await;
+        world
+            .root
+            .patch(&format!("/api/v1/users/{id}"), json!({"role": "user"}))
+            .await
+            .expect(StatusCode::OK);
+    }
+    world.red_admin.patch("/api/v1/users/3", password()).await.expect(StatusCode::FORBIDDEN);
+    let add = format!("/api/v1/organizations/{}/users/5", world.red);
+    world.red_admin.post(&add, json!({})).await.expect(StatusCode::FORBIDDEN);
+    // Their own organization's admin finds all of it at home.
+    let add = format!("/api/v1/organizations/{}/users/5", world.blue);
+    world.root.create_user("blue-boss", "admin", &world.blue, json!({})).await;
+    let boss = server.sign_in("blue-boss").await;
+    boss.post(&add, json!({})).await.expect(StatusCode::OK);
+    boss.patch("/api/v1/users/5", password()).await.expect(StatusCode::OK);
+}
+
+/// What the user comes to own is looked at where the admin's change is written.
+async fn possessions_of_the_last_moment_count(server: Server) {
+    let world = server.world().await;
+    let admin = server.caller(&world.red_admin).await;
+    let red = fastpki_types::OrganizationId(1);
+    let user = async |id: i32| server.engine.any_user(fastpki_types::UserId(id)).await.unwrap();
+    let add = admin.permit_add_member(red, user(5).await).unwrap();
+    let change = fastpki_types::UserUpdate { email: Some("x@example.com".into()), ..Default::default() };
+    let update = admin.permit_update_user(user(3).await, change).unwrap();
+    world.root.create_ca("None", json!({})).await;
+    let give = async |id: i32| {
+        server
+            .database
+            .script(&format!("UPDATE certificate_authorities SET created_by_user_id = {id}"))
+            .await;
+    };
+    give(3).await;
+    let refused = server.engine.update_user(update).await;
+    assert!(matches!(refused, Err(fastpki_engine::Error::Forbidden(_))), "{refused:?}");
+    give(5).await;
+    let refused = server.engine.add_member(add).await;
+    assert!(matches!(refused, Err(fastpki_engine::Error::Forbidden(_))), "{refused:?}");
+}
+
+async fn flags_stay_behind_in_the_organization_that_gave_them(server: Server) {
+    let world = server.world().await;
+    let flags = json!({"can_export_private_key": true, "can_delete_ca": true});
+    world.red_admin.patch("/api/v1/users/3", flags).await.expect(StatusCode::OK);
+    let of = |organization: &Value| format!("/api/v1/organizations/{organization}/users/3");
+    world.red_admin.delete(&of(&world.red)).await.expect(StatusCode::OK);
+    let added = world.blue_admin.post(&of(&world.blue), json!({})).await.expect(StatusCode::OK);
+    for flag in
+        ["can_create_ca", "can_create_cert", "can_revoke_cert", "can_export_private_key", "can_delete_ca"]
+    {
+        assert_eq!(added[flag], false, "{flag}");
+    }
 }
 
 async fn superusers_add_and_remove_anybody(server: Server) {

@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, PASSWORD, Server, on_both_databases};
+use crate::harness::{Client, PASSWORD, Server, on_both_databases, on_postgresql};
 
 on_both_databases! {
     refresh_token_is_spent_once,
@@ -12,6 +12,12 @@ on_both_databases! {
     invalidation_kills_what_was_issued_before_and_nothing_after,
     who_keeps_refreshing_does_not_outlive_an_invalidation,
     sign_in_with_the_old_password_does_not_outlive_its_change,
+}
+
+on_postgresql! {
+    refresh_that_waits_for_an_invalidation_fails,
+    refresh_that_an_invalidation_waits_for_is_in_vain,
+    sign_in_that_waits_for_a_deactivation_fails,
 }
 
 async fn pair(server: &Server, name: &str) -> (Client, Value) {
@@ -155,5 +161,55 @@ async fn sign_in_with_the_old_password_does_not_outlive_its_change(server: Serve
                 stranger.post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
             }
         }
+    }
+}
+
+async fn refresh_that_waits_for_an_invalidation_fails(server: Server) {
+    server.superuser().await;
+    for (changes, back) in [
+        ("UPDATE users SET tokens_invalidated_at = now(); UPDATE refresh_tokens SET revoked = true", ""),
+        ("UPDATE users SET is_active = false", "UPDATE users SET is_active = true"),
+    ] {
+        let (_, refresh) = pair(&server, "root").await;
+        let transaction = server.until_waited_for(changes).await;
+        server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+        transaction.await.unwrap();
+        server.database.script(back).await;
+    }
+}
+
+/// The refresh is one in a transaction that has not ended when the invalidation comes.
+async fn refresh_that_an_invalidation_waits_for_is_in_vain(server: Server) {
+    let world = server.world().await;
+    let spend = "PERFORM id FROM users WHERE id = 3 FOR UPDATE;
+                 UPDATE refresh_tokens SET revoked = true WHERE user_id = 3;
+                 INSERT INTO refresh_tokens (token_hash, user_id, expires_at, revoked, created_at)
+                 VALUES (encode(sha256('next'), 'hex'), 3, '2999-01-01', false, now())";
+    for round in 0..3 {
+        server.clock.advance_millis(2);
+        let (client, _) = pair(&server, "red-user").await;
+        let transaction = server.until_waited_for(spend).await;
+        let answer = match round {
+            0 => client.post("/api/v1/auth/invalidate", json!({})).await,
+            1 => world.red_admin.patch("/api/v1/users/3", json!({"password": PASSWORD})).await,
+            _ => world.root.patch("/api/v1/users/3", json!({"is_active": false})).await,
+        };
+        assert!(answer.status.is_success(), "{}", answer.text());
+        transaction.await.unwrap();
+        let next = json!({"refresh_token": "next"});
+        server.stranger().post("/api/v1/auth/refresh", next).await.expect(StatusCode::UNAUTHORIZED);
+        let left = "SELECT count(*) FROM refresh_tokens WHERE user_id = 3 AND NOT revoked";
+        assert_eq!(server.database.peek(left).await, ["0"]);
+        server.database.script("DELETE FROM refresh_tokens").await;
+    }
+}
+
+async fn sign_in_that_waits_for_a_deactivation_fails(server: Server) {
+    server.superuser().await;
+    for change in ["is_active = false", "hashed_password = 'another', is_active = true"] {
+        let transaction = server.until_waited_for(&format!("UPDATE users SET {change}")).await;
+        server.stranger().sign_in("root", PASSWORD).await.expect(StatusCode::UNAUTHORIZED);
+        transaction.await.unwrap();
+        server.database.script("UPDATE users SET is_active = true").await;
     }
 }

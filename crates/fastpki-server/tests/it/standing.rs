@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Answer, Client, P256, PUBLIC_ID, SERIAL, Server, World, new_csr, on_both_databases, on_one_server,
-    openssl,
+    on_postgresql, openssl,
 };
 
 on_both_databases! {
@@ -27,6 +27,7 @@ on_both_databases! {
 
 on_one_server! {
     no_change_outlives_its_actors_standing,
+    long_list_ends_with_the_right_to_it,
     no_change_outlives_its_actors_rights,
     nothing_is_done_to_what_changed_meanwhile,
 }
@@ -394,6 +395,19 @@ async fn no_change_outlives_its_actors_rights(server: Server) {
     }
 }
 
+/// Lists ask this between two of their parts.
+async fn long_list_ends_with_the_right_to_it(server: Server) {
+    let (world, runner) = runner(&server).await;
+    let (user, account) = (server.caller(&world.red_user).await, server.caller(&runner).await);
+    assert!(server.engine.check_standing(&user).await.is_ok());
+    world.root.patch("/api/v1/users/3", json!({"is_active": false})).await.expect(StatusCode::OK);
+    world.red_admin.delete("/api/v1/service-accounts/1/tokens/1").await.expect(StatusCode::NO_CONTENT);
+    for caller in [user, account] {
+        let refused = server.engine.check_standing(&caller).await;
+        assert!(matches!(refused, Err(Error::Unauthenticated(_))), "{refused:?}");
+    }
+}
+
 async fn nothing_is_done_to_what_changed_meanwhile(server: Server) {
     let world = red_with_a_boss(&server).await;
     let boss = server.sign_in("boss").await;
@@ -421,44 +435,9 @@ async fn nothing_is_done_to_what_changed_meanwhile(server: Server) {
     assert_eq!((refused, count(&server, "audit_logs").await), (17, entries));
 }
 
-/// Runs a test of what PostgreSQL does with changes that are not committed yet.
-macro_rules! on_postgresql {
-    ($($test:ident),* $(,)?) => {
-        $(mod $test {
-            #[test]
-            fn postgresql() {
-                crate::harness::run!(Postgresql, false, super::$test);
-            }
-        })*
-    };
-}
-
 on_postgresql! {
     change_that_is_not_committed_yet_is_waited_for,
     users_who_change_each_other_do_not_block_each_other,
-}
-
-/// Does something in a transaction that ends when somebody waits for it.
-async fn until_waited_for(server: &Server, sql: &str) -> tokio::task::JoinHandle<()> {
-    let script = format!(
-        "DO $$ BEGIN
-             {sql};
-             LOOP
-                 PERFORM pg_stat_clear_snapshot();
-                 EXIT WHEN EXISTS (SELECT 1 FROM pg_stat_activity
-                                   WHERE datname = current_database() AND wait_event_type = 'Lock');
-                 PERFORM pg_sleep(0.01);
-             END LOOP;
-         END $$"
-    );
-    let database = server.database.clone();
-    let transaction = tokio::spawn(async move { database.script(&script).await });
-    let running = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND query LIKE 'DO %' AND wait_event = 'PgSleep'";
-    while server.database.peek(running).await != ["1"] {
-        tokio::task::yield_now().await;
-    }
-    transaction
 }
 
 async fn change_that_is_not_committed_yet_is_waited_for(server: Server) {
@@ -475,7 +454,7 @@ async fn change_that_is_not_committed_yet_is_waited_for(server: Server) {
             .await;
         world.red_admin.put(POLICY, rules("*.svc.example.com")).await.expect(StatusCode::OK);
         let mut transaction = None;
-        let change = async { transaction = Some(until_waited_for(&server, sql).await) };
+        let change = async { transaction = Some(server.until_waited_for(sql).await) };
         let answer = server.gate.meanwhile(SERIAL, sign_csr(&runner), change).await;
         assert_eq!(answer.status, status, "{sql}: {}", answer.text());
         transaction.unwrap().await.unwrap();
@@ -483,8 +462,7 @@ async fn change_that_is_not_committed_yet_is_waited_for(server: Server) {
     assert_eq!(count(&server, "certificates").await, "0");
     let mut transaction = None;
     let change = async {
-        transaction =
-            Some(until_waited_for(&server, "UPDATE users SET is_active = false WHERE id = 2").await);
+        transaction = Some(server.until_waited_for("UPDATE users SET is_active = false WHERE id = 2").await);
     };
     let request = post(&world.red_admin, TOKENS, json!({}));
     server.gate.meanwhile(PUBLIC_ID, request, change).await.expect(StatusCode::UNAUTHORIZED);

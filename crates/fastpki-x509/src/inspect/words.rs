@@ -22,11 +22,7 @@ use crate::{
     public_key::{RsaPublicKey, bit_length},
 };
 
-/// Without what would move a terminal's cursor or turn text around.
-pub(super) fn printable(text: &str) -> String {
-    let shown = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if shown(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
-}
+pub(super) use crate::printable;
 
 /// The second in UTC.
 pub(super) fn time(at: Timestamp) -> String {
