@@ -22,6 +22,7 @@ pub mod import;
 pub mod inspect;
 mod issue;
 mod key;
+mod limits;
 mod lint;
 mod name;
 mod pem;
