@@ -9,7 +9,7 @@ use fastpki_store::{CrlHead, CrlRow};
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{CrlBuilder, Reason, RevokedEntry, Serial, crl_pem};
 
-use crate::{Engine, Error, Slug, slug};
+use crate::{Engine, Error, Slug, slug::leads_to};
 
 /// A CRL that was signed and recorded.
 pub struct PublishedCrl {
@@ -72,7 +72,7 @@ impl Engine {
     pub async fn crl(&self, text: &str) -> Result<Arc<PublishedCrl>, Error> {
         let ca = Slug::id_in(text).ok_or(Error::NotFound("CA"))?;
         let head = self.crl_head(ca).await?;
-        if slug(&head.ca_name, ca).as_str() != text {
+        if !leads_to(text, ca, &head.ca_name, head.published_name.as_deref()) {
             return Err(Error::NotFound("CA"));
         }
         if let Some(crl) = self.current_crl(ca, &head) {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use fastpki_store::NewCertificate;
+use fastpki_store::{NewCertificate, Owner};
 use fastpki_types::{
-    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType,
-    CsrSign, KeyType, PrivateKeyPem, Timestamp,
+    AuditAction, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType, CsrSign,
+    KeyType, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
     Csr, PrivateKey, Profile, PublicKey, Request, Serial, Urls, Validity, check_chain, intermediate_path_len,
@@ -16,6 +16,7 @@ use crate::{
     engine::aged,
     keyring::Signer,
     policy::Policy,
+    revocation::check_publishes,
     slug,
     subject::{Subject, key_algorithm, key_type, leaf_profile},
 };
@@ -96,23 +97,35 @@ impl Engine {
     /// The CA that a CSR is to be signed by.
     pub async fn authority_for_csr(&self, caller: &Caller, new: &CsrSign) -> Result<AuthorityRow, Error> {
         match (new.ca_id, &new.ca_name) {
-            (Some(id), _) => self.authority(id).await,
-            (None, Some(name)) => {
-                let organization = match (caller.is_superuser(), caller.organization_id) {
-                    (true, _) => None,
-                    (false, Some(organization)) => Some(organization),
-                    (false, None) => return Err(Error::NotFound("CA")),
-                };
-                let mut found = self.store.authorities_by_name(name, organization).await?;
-                match (found.pop(), found.is_empty()) {
-                    (Some(row), true) => Ok(row),
-                    (None, _) => Err(Error::NotFound("CA")),
-                    (Some(_), false) => Err(Error::Conflict(format!(
-                        "there are several CAs with the name '{name}': give ca_id"
-                    ))),
-                }
-            }
+            (Some(id), _) => self.issuer(id).await,
+            (None, Some(name)) => self.authority_by_name(caller, name).await,
             (None, None) => Err(Error::Invalid("say which CA is to sign: give ca_id or ca_name".into())),
+        }
+    }
+
+    /// The CA with this name in the caller's organization. Superusers find it everywhere, their own first, so that nobody
+    /// else's name gets in their way.
+    async fn authority_by_name(&self, caller: &Caller, name: &str) -> Result<AuthorityRow, Error> {
+        if !caller.is_superuser() && caller.organization_id.is_none() {
+            return Err(Error::NotFound("CA"));
+        }
+        let own = Owner {
+            organization_id: caller.organization_id,
+            created_by_user_id: caller.user_id(),
+            created_by_service_account_id: None,
+        };
+        let mut found = self.store.authorities_by_name(name, Some(own)).await?;
+        if found.is_empty() && caller.is_superuser() {
+            found = self.store.authorities_by_name(name, None).await?;
+        }
+        let ids: Vec<String> = found.iter().map(|row| row.ca.id.to_string()).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(row), true) => Ok(row),
+            (None, _) => Err(Error::NotFound("CA")),
+            (Some(_), false) => Err(Error::Conflict(format!(
+                "there are several CAs with the name '{name}': give ca_id, one of {}",
+                ids.join(", ")
+            ))),
         }
     }
 
@@ -155,7 +168,7 @@ impl Engine {
         let CertificateRow { certificate: old, is_csr_origin } = permit.resource;
         let issuer =
             old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
-        let permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
+        let permit = caller.permit::<Issue, _>(self.issuer(issuer).await?)?;
         let csr = match (is_csr_origin, renewal.csr) {
             (true, None) => {
                 return Err(Error::Coded {
@@ -225,8 +238,8 @@ impl Engine {
 
     /// Refuses an issuer that was revoked, or hangs below one that was.
     pub(crate) async fn check_not_revoked(&self, signer: &Signer) -> Result<(), Error> {
-        for (certificate, parent) in signer.chain.iter().zip(signer.ids.iter().skip(1)) {
-            if self.store.is_revoked(*parent, certificate.serial().to_hex()).await? {
+        for ((parent, serial), certificate) in signer.above().into_iter().zip(&signer.chain) {
+            if self.store.is_revoked(parent, serial).await? {
                 return Err(Error::Invalid(format!(
                     "the CA '{}' was revoked: nothing can be issued under it any more",
                     certificate.subject()
@@ -248,6 +261,7 @@ impl Engine {
             caller.permit::<CreateCa, _>(authority.clone())?;
         }
         let signer = self.signer(authority.ca.id).await?;
+        check_publishes(signer.certificate())?;
         self.check_not_revoked(&signer).await?;
         Ok(signer)
     }
@@ -267,6 +281,7 @@ impl Engine {
         let urls = urls(&authority, &terms.base)?;
         let (certificate_type, renewed_from) = (terms.certificate_type, terms.renewed_from);
         let validity = Validity::from(now.into(), terms.days)?.within(signer.certificate())?;
+        let above = signer.above();
         let (certificate, pem, common_name, key) = self
             .lanes
             .sign(move || {
@@ -319,6 +334,7 @@ impl Engine {
             created_by_service_account_id: actor.service_account.map(|(id, _)| id),
             is_csr_origin: matches!(key, SubjectKey::Brought(_)),
             renewed_from_id: renewed_from,
+            above,
         };
         let certificate = self.store.create_certificate(new, now, audit).await?;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.
@@ -355,6 +371,6 @@ pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> 
             "the address of the CRL must be ASCII: percent-encode what is not".into(),
         ));
     }
-    let slug = slug(&authority.ca.name, CaId(authority.ca.id.0)).in_url();
+    let slug = slug(authority.public_name(), authority.ca.id).in_url();
     Ok(Urls { crl: format!("{base}/crl/{slug}"), ca: format!("{base}/ca/{slug}.crt") })
 }

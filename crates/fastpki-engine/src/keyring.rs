@@ -35,6 +35,12 @@ impl Signer {
         &self.chain[0]
     }
 
+    /// The CAs above this one, each with the serial number of the one below it.
+    pub(crate) fn above(&self) -> Vec<(CaId, String)> {
+        let serials = self.chain.iter().map(|certificate| certificate.serial().to_hex());
+        self.ids.iter().skip(1).copied().zip(serials).collect()
+    }
+
     /// Signs under this CA. What comes out was parsed back, verified and linted.
     pub(crate) fn sign(&self, request: Request) -> Result<Certificate, Error> {
         request.prepare(self.certificate())?.sign(&self.key).map_err(Error::internal)

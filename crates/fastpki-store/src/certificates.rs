@@ -11,6 +11,7 @@ use crate::{
     authorities::{is_authority, key_of, use_serial},
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    imports::is_on_crl,
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -59,6 +60,8 @@ pub struct NewCertificate {
     pub is_csr_origin: bool,
     /// The certificate it renews.
     pub renewed_from_id: Option<CertificateId>,
+    /// The CAs above its issuer, each with the serial number of the one below it: none of these may be revoked.
+    pub above: Vec<(CaId, String)>,
 }
 
 /// Which rows a principal sees in a list.
@@ -141,6 +144,12 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    for (parent, serial) in &new.above {
+                        // Looked at before, too; a key takes its time to make.
+                        if is_on_crl(tx, *parent, serial).await? {
+                            return Err(StoreError::IssuerRevoked);
+                        }
+                    }
                     let id = CertificateId(tx.next_id(Table::Certificates).await?);
                     use_serial(tx, new.issuer_id, &new.serial_number).await?;
                     insert(tx, id, &new, new.issuer_id, now).await?;
@@ -344,7 +353,7 @@ pub(crate) async fn put_on_crl(
 }
 
 /// Makes other revocations under this CA wait until this one is committed.
-async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
+pub(crate) async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     tx.execute(
         "/* lock_crl */
          INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 0)

@@ -9,6 +9,8 @@ use crate::{Store, error::StoreError};
 pub struct CrlHead {
     /// What people call the CA.
     pub ca_name: String,
+    /// The name that its public addresses are made from, where that is another.
+    pub published_name: Option<String>,
     /// The number of the latest CRL; 0 before the first.
     pub number: u64,
     /// The newest entry that the latest CRL has seen; `None` where it must be made anew.
@@ -55,7 +57,7 @@ impl Store {
     pub async fn crl_head(&self, ca: CaId) -> Result<Option<CrlHead>, StoreError> {
         // A CRL older than the CA is of another that had its id before: the old system gives ids anew.
         let sql = "/* crl_head */
-                   SELECT a.name, COALESCE(r.number, 0),
+                   SELECT a.name, a.published_name, COALESCE(r.number, 0),
                           CASE WHEN r.this_update >= a.created_at THEN r.last_entry_id END,
                           COALESCE((SELECT MAX(e.id) FROM crl_entries e WHERE e.ca_id = a.id), 0),
                           r.this_update, r.next_update
@@ -67,6 +69,7 @@ impl Store {
                     let Some(mut row) = tx.row(sql, &[ca.into()]).await? else { return Ok(None) };
                     Ok(Some(CrlHead {
                         ca_name: row.next()?,
+                        published_name: row.next()?,
                         number: row.next()?,
                         covers: row.next()?,
                         newest_entry: row.next()?,

@@ -9,6 +9,10 @@ pub enum Unique {
     Email,
     /// The name of an organization.
     OrganizationName,
+    /// The name of a CA within its organization.
+    AuthorityName,
+    /// The subject of a CA below its parent or, without one, within its organization.
+    AuthoritySubject,
     /// The name of a service account within its organization.
     ServiceAccountName,
     /// The serial number of what one CA issued.
@@ -29,6 +33,9 @@ pub enum StoreError {
     /// The certificate is revoked already.
     #[error("the certificate is revoked already")]
     AlreadyRevoked,
+    /// The CA that is to sign, or one above it, was revoked.
+    #[error("the CA that is to sign, or one above it, was revoked")]
+    IssuerRevoked,
     /// A CA that others hang below cannot be deleted.
     #[error("the CA has children")]
     HasChildren,

@@ -15,7 +15,7 @@ struct Script {
     script: &'static str,
 }
 
-const MIGRATIONS: [Script; 4] = [
+const MIGRATIONS: [Script; 5] = [
     Script {
         version: BASELINE,
         name: "fastpki_0_4",
@@ -28,6 +28,7 @@ const MIGRATIONS: [Script; 4] = [
         script: include_str!("../migrations/0003_encryption_keys.sql"),
     },
     Script { version: 4, name: "principals", script: include_str!("../migrations/0004_principals.sql") },
+    Script { version: 6, name: "authorities", script: include_str!("../migrations/0006_authorities.sql") },
 ];
 
 /// The last migration.

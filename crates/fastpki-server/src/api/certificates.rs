@@ -121,7 +121,7 @@ async fn create(
     Query(Issuer(issuer)): Query<Issuer>,
     Body(new): Body<CertificateCreate>,
 ) -> Result<Created<CertificateDetail>, ApiError> {
-    let issuer = state.engine.authority(issuer).await?;
+    let issuer = state.engine.issuer(issuer).await?;
     let permit = caller.permit::<Issue, _>(issuer)?;
     let issued = state.engine.issue(permit, &caller, new, &base).await?;
     Ok(Created(detail(issued)))

@@ -35,7 +35,7 @@ async fn servers_that_start_at_once_migrate_once(database: Database) {
     for start in starts {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["4"]);
+    assert_eq!(database.peek("SELECT count(*) FROM fastpki_migrations").await, ["5"]);
 }
 
 async fn refusal(database: &Database) -> String {
