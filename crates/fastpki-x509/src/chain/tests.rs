@@ -67,8 +67,8 @@ fn read(pem: &str) -> Certificate {
 fn nothing_is_issued_below_a_critical_extension_that_is_not_understood() {
     let (critical, extension) = (read(data!("critical.cert.pem")), "1.2.3.4".to_owned());
     let refused = Err(Error::UnknownExtension { authority: "O=Example,CN=critical".to_owned(), extension });
-    assert_eq!(check_chain(&[critical.clone()], LEAF, &subject(), &[]), refused);
-    assert_eq!(check_chain(&[critical.clone()], CA, &subject(), &[]), refused);
+    assert_eq!(check_chain(std::slice::from_ref(&critical), LEAF, &subject(), &[]), refused);
+    assert_eq!(check_chain(std::slice::from_ref(&critical), CA, &subject(), &[]), refused);
     assert_eq!(check_chain(&[intermediate(None), critical], LEAF, &subject(), &[]), refused);
 }
 
