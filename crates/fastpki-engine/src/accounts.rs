@@ -61,6 +61,7 @@ impl Engine {
     /// Users by id; superusers only.
     pub async fn users(&self, caller: &Caller, skip: i64, limit: i64) -> Result<Vec<User>, Error> {
         caller.check_list_users()?;
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.users(skip, limit).await?)
     }
 }
@@ -85,7 +86,7 @@ impl Accounts<'_> {
         if let Some(organization) = new.organization_id {
             self.check_organization_exists(organization).await?;
         }
-        let password = self.hash(new.password).await?;
+        let password = self.hash(&actor, new.password).await?;
         let now = self.clock.now();
         let audit = actor.audit(
             now,
@@ -118,7 +119,7 @@ impl Accounts<'_> {
             self.check_organization_exists(organization).await?;
         }
         let password = match change.password {
-            Some(password) => Some(self.hash(password).await?),
+            Some(password) => Some(self.hash(&actor, password).await?),
             None => None,
         };
         let now = self.clock.now();
@@ -143,9 +144,10 @@ impl Accounts<'_> {
         Ok(())
     }
 
-    async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+    async fn hash(&self, actor: &Actor, password: Password) -> Result<PasswordHash, Error> {
         let cost = self.cost;
-        self.lanes.passwords(move || hash_password(&password, cost)).await?.map(PasswordHash)
+        let user = actor.user.as_ref().map(|(id, _)| *id);
+        self.lanes.password(user, move || hash_password(&password, cost)).await?.map(PasswordHash)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fastpki_store::{
-    DatabaseConfig, FernetKey, Fingerprint, NewAudit, Progress, Rewrite, Rewritten, Seal, Store, StoreError,
-    Survey, UnreadableKeys, Wipe,
+    DatabaseConfig, FernetKey, Fingerprint, Grant, NewAudit, Progress, Rewrite, Rewritten, Seal, Store,
+    StoreError, Survey, UnreadableKeys, Wipe,
 };
 use fastpki_types::AuditAction;
 
@@ -292,6 +292,7 @@ impl KeysAtRest {
             resource_type: None,
             resource_id: None,
             detail: Some(detail),
+            grant: Grant::default(),
         }
     }
 }

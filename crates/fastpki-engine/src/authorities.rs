@@ -58,15 +58,17 @@ impl Engine {
     /// parent and for what will be the new CA's organization.
     pub async fn create_intermediate(
         &self,
-        permit: Permit<CreateCa, Home>,
+        mut permit: Permit<CreateCa, Home>,
         parent: Permit<CreateCa, AuthorityRow>,
         new: CaCreate,
         base: &str,
     ) -> Result<(AuthorityRow, PrivateKeyPem), Error> {
-        let parent = parent.resource;
+        let Permit { resource: parent, actor, .. } = parent;
+        permit.actor.grant.held.extend(actor.grant.held);
         let signer = self.signer(parent.ca.id).await?;
         check_publishes(signer.certificate())?;
         self.check_not_revoked(&signer).await?;
+        permit.actor.grant.held.extend(signer.held());
         let path_len = intermediate_path_len(signer.certificate(), new.path_length)?;
         let subject = Name::parse(&new.subject_dn)?;
         let profile = Profile::Intermediate { path_len };
@@ -186,12 +188,14 @@ impl Engine {
         caller: &Caller,
         page: AuthorityPage,
     ) -> Result<Vec<AuthorityRow>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         let rows = self.store.authorities(caller.visible(), page.after, page.skip, page.limit).await?;
         self.as_they_are(rows).await
     }
 
     /// How many CAs the caller sees.
     pub async fn count_authorities(&self, caller: &Caller) -> Result<i64, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.count_authorities(caller.visible()).await?)
     }
 
@@ -202,6 +206,7 @@ impl Engine {
 
     /// The CAs right below this one that the caller may read.
     pub async fn children(&self, caller: &Caller, id: CaId) -> Result<Vec<AuthorityRow>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         let mut children = self.store.authority_children(id).await?;
         children.retain(|child| caller.may_read(child));
         self.as_they_are(children).await
@@ -210,12 +215,14 @@ impl Engine {
     /// A page of certificates after an id, by id, as they are now.
     pub async fn certificates(
         &self,
+        caller: &Caller,
         filter: CertificateFilter,
         after: CertificateId,
         skip: i64,
         limit: i64,
     ) -> Result<Vec<CertificateRow>, Error> {
         let now = self.now();
+        let _turn = self.lanes.reading(caller.id).await;
         let rows = self.store.certificates(filter, after, skip, limit).await?;
         Ok(rows.into_iter().map(|row| aged(row, now)).collect())
     }
@@ -224,9 +231,11 @@ impl Engine {
     /// through, a page at a time.
     pub async fn certificate_by_fingerprint(
         &self,
+        caller: &Caller,
         filter: CertificateFilter,
         fingerprint: &str,
     ) -> Result<Option<CertificateId>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         let mut after = CertificateId(0);
         loop {
             let rows = self.store.certificates(filter.clone(), after, 0, FINGERPRINT_PAGE).await?;
@@ -250,7 +259,8 @@ impl Engine {
     }
 
     /// How many certificates there are in a list.
-    pub async fn count_certificates(&self, filter: CertificateFilter) -> Result<i64, Error> {
+    pub async fn count_certificates(&self, caller: &Caller, filter: CertificateFilter) -> Result<i64, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.count_certificates(filter).await?)
     }
 
@@ -293,7 +303,8 @@ impl Engine {
         permit: Permit<UpdateCa, AuthorityRow>,
         change: CaUpdate,
     ) -> Result<AuthorityRow, Error> {
-        let Permit { resource: row, actor, .. } = permit;
+        let Permit { resource: row, mut actor, .. } = permit;
+        let grant = std::mem::take(&mut actor.grant);
         if let Some(to) = change.organization_id {
             self.check_organization_exists(to).await?;
         }
@@ -318,8 +329,7 @@ impl Engine {
             }
             audits
         };
-        let (id, organization) = (row.ca.id, row.ca.organization_id);
-        let row = self.store.change_authority(id, organization, change, now, audits).await?;
+        let row = self.store.change_authority(row.ca.id, change, now, grant, audits).await?;
         Ok(aged_authority(row, now))
     }
 
@@ -331,13 +341,14 @@ impl Engine {
         permit: Permit<DeleteCa, AuthorityRow>,
         revoke: bool,
     ) -> Result<(), Error> {
-        let Permit { resource: row, actor, .. } = permit;
+        let Permit { resource: row, mut actor, .. } = permit;
+        let mut grant = std::mem::take(&mut actor.grant);
         let id = row.ca.id;
         let is_valid = row.ca.status == CertificateStatus::Valid;
         let parent = self.parent(&row).await?.filter(|_| is_valid);
         match &parent {
             Some(parent) if revoke => check_publishes_on_deletion(parent)?,
-            Some(parent) => drop(caller.permit::<Revoke, _>(parent.clone())?),
+            Some(parent) => grant.held.extend(caller.permit::<Revoke, _>(parent.clone())?.actor.grant.held),
             None => {}
         }
         let now = self.now();
@@ -360,7 +371,7 @@ impl Engine {
             });
             [Some(deleted), above].into_iter().flatten().collect()
         };
-        self.store.delete_authority(id, revoke, now, audits).await?;
+        self.store.delete_authority(id, revoke, now, grant, audits).await?;
         self.keyring.forget(id);
         self.crls.forget(id);
         Ok(())

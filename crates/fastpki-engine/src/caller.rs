@@ -1,9 +1,12 @@
 //! Who asks.
 
-use fastpki_types::{Flags, OrganizationId, ServiceAccountId, Timestamp, UserId, UserRole};
+use fastpki_store::Standing;
+use fastpki_types::{
+    Flags, OrganizationId, ServiceAccountId, ServiceAccountTokenId, Timestamp, UserId, UserRole,
+};
 
 /// The id of a principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalId {
     /// A user.
     User(UserId),
@@ -26,12 +29,36 @@ pub struct Caller {
     pub flags: Flags,
     /// The access token that it came with, if that has an id: the id, and when the token ends.
     pub access_token: Option<(String, Timestamp)>,
+    /// Since when every token of the user's that was issued before is dead.
+    pub tokens_invalidated_at: Option<Timestamp>,
+    /// The token of a service account that it came with.
+    pub account_token: Option<ServiceAccountTokenId>,
 }
 
 impl Caller {
     /// Whether it is a superuser.
     pub fn is_superuser(&self) -> bool {
         self.role == UserRole::Superuser
+    }
+
+    /// What it is now, to be compared where a change is written.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.id {
+            PrincipalId::User(id) => Standing::User {
+                id,
+                role: self.role,
+                organization_id: self.organization_id,
+                flags: self.flags,
+                tokens_invalidated_at: self.tokens_invalidated_at,
+                access_token: self.access_token.as_ref().map(|(jti, _)| jti.clone()),
+            },
+            PrincipalId::ServiceAccount(id) => Standing::ServiceAccount {
+                id,
+                organization_id: self.organization_id,
+                flags: self.flags,
+                token: self.account_token,
+            },
+        }
     }
 
     /// Its id if it is a user.

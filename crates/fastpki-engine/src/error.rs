@@ -39,6 +39,9 @@ pub enum Error {
     /// It is not in the state for it.
     #[error("{0}")]
     Conflict(String),
+    /// Too much of the same kind is waiting already: what it is. It may be tried again after a moment.
+    #[error("{0}: try again in a moment")]
+    Busy(&'static str),
     /// A fault of ours or of the machine; the text is for the log alone.
     #[error("{0}")]
     Internal(String),
@@ -66,9 +69,6 @@ impl From<StoreError> for Error {
                  another organization)"
                     .into(),
             ),
-            StoreError::IssuerRevoked => Self::Invalid(
-                "the CA, or one above it, was revoked: nothing can be issued under it any more".into(),
-            ),
             StoreError::NotEmpty(what) => {
                 Self::Invalid(format!("the organization still has {what}: delete or move those first"))
             }
@@ -90,6 +90,18 @@ impl From<StoreError> for Error {
             | StoreError::DryRun(_)
             | StoreError::Database(_) => Self::Internal(error.to_string()),
             StoreError::Gone => Self::Conflict("it was changed or deleted meanwhile: look again".into()),
+            StoreError::NoStanding => Self::Unauthenticated(
+                "signed out, deactivated or disabled while the request was served, so nothing was done: sign in again",
+            ),
+            StoreError::RightsChanged => Self::Forbidden(
+                "your role, organization or permissions changed while the request was served, so nothing was done: try again".into(),
+            ),
+            StoreError::PolicyChanged => Self::Conflict(
+                "the issuance policy changed while the request was served, so nothing was issued: try again".into(),
+            ),
+            StoreError::IssuerRevoked => Self::Conflict(
+                "the CA, or one above it, was revoked while the request was served: nothing can be issued under it any more".into(),
+            ),
             StoreError::AlreadyRevoked => Self::Conflict("this certificate is already revoked".into()),
             StoreError::HasChildren => {
                 Self::Conflict("this CA has intermediate CAs below it: delete those first".into())

@@ -1,5 +1,7 @@
 //! Bringing along a CA that another program kept, with what it issued.
 
+use std::sync::Arc;
+
 use fastpki_store::{
     ImportedAuthority, ImportedCertificate, ImportedRevocation, NewAuthority, NewCertificate,
 };
@@ -13,7 +15,8 @@ use fastpki_x509::{
 };
 
 use crate::{
-    AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Permit, permissions::Actor, subject::key_type,
+    Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Owned, Permit, permissions::Actor,
+    subject::key_type,
 };
 
 impl Engine {
@@ -26,13 +29,14 @@ impl Engine {
         permit: Permit<ImportCa, Option<OrganizationId>>,
         import: CaImport,
     ) -> Result<CaImported, Error> {
-        let Permit { resource: organization, actor, .. } = permit;
+        let Permit { resource: organization, mut actor, .. } = permit;
+        let mut grant = std::mem::take(&mut actor.grant);
         if let Some(organization) = organization {
             self.check_organization_exists(organization).await?;
         }
         let now = self.now();
         let (import, plan) =
-            self.lanes.sign(move || planned(&import, now).map(|plan| (import, plan))).await??;
+            self.lanes.import(move || planned(&import, now).map(|plan| (import, plan))).await??;
         let authority = plan.authority.as_ref().ok_or(Error::NotFound("CA"))?;
         let parent = match authority.is_root {
             true => None,
@@ -46,12 +50,16 @@ impl Engine {
                 warnings.push(text);
             }
         }
+        grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
-        let sealed = |key: &PrivateKey| seal.seal(&PrivateKeyPem::from(key.to_pkcs8_pem()), now);
-        let new =
-            NewImport { import: &import, plan: &plan, organization, parent: parent.as_ref(), actor: &actor };
-        let rows = new.rows(sealed)?;
         let (name, dry_run) = (import.name.clone(), import.dry_run);
+        let (sealing, importer) = (Arc::clone(&seal), actor.clone());
+        let rows = self.lanes.import(move || {
+            let sealed = |key: &PrivateKey| sealing.seal(&PrivateKeyPem::from(key.to_pkcs8_pem()), now);
+            let (parent, actor) = (parent.as_ref(), &importer);
+            NewImport { import: &import, plan: &plan, organization, parent, actor }.rows(sealed)
+        });
+        let rows = rows.await??;
         let audit = move |report: &CaImported| {
             let detail = format!(
                 "Imported CA '{name}': {} certificates and {} revocations",
@@ -59,7 +67,7 @@ impl Engine {
             );
             actor.audit(now, AuditAction::CaImport, organization, "ca", detail)
         };
-        let mut report = self.store.import_authority(rows, dry_run, now, audit).await?;
+        let mut report = self.store.import_authority(rows, dry_run, now, grant, audit).await?;
         report.warnings = warnings;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.
         drop(seal);
@@ -246,8 +254,6 @@ impl NewImport<'_> {
             created_by_user_id: self.actor.user.as_ref().map(|(id, _)| *id),
             created_by_service_account_id: None,
             renewed_from_id: None::<CertificateId>,
-            // What is issued already stays so.
-            above: Vec::new(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fastpki_store::{NewCertificate, Owner};
+use fastpki_store::{Held, NewCertificate, Owner};
 use fastpki_types::{
     AuditAction, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateType, CsrSign,
     KeyType, PrivateKeyPem, Timestamp,
@@ -165,10 +165,11 @@ impl Engine {
         renewal: CertificateRenew,
         base: &str,
     ) -> Result<Issued, Error> {
-        let CertificateRow { certificate: old, is_csr_origin } = permit.resource;
+        let Permit { resource: CertificateRow { certificate: old, is_csr_origin }, actor, .. } = permit;
         let issuer =
             old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
-        let permit = caller.permit::<Issue, _>(self.issuer(issuer).await?)?;
+        let mut permit = caller.permit::<Issue, _>(self.issuer(issuer).await?)?;
+        permit.actor.grant.held.extend(actor.grant.held);
         let csr = match (is_csr_origin, renewal.csr) {
             (true, None) => {
                 return Err(Error::Coded {
@@ -238,8 +239,8 @@ impl Engine {
 
     /// Refuses an issuer that was revoked, or hangs below one that was.
     pub(crate) async fn check_not_revoked(&self, signer: &Signer) -> Result<(), Error> {
-        for ((parent, serial), certificate) in signer.above().into_iter().zip(&signer.chain) {
-            if self.store.is_revoked(parent, serial).await? {
+        for (certificate, parent) in signer.chain.iter().zip(signer.ids.iter().skip(1)) {
+            if self.store.is_revoked(*parent, certificate.serial().to_hex()).await? {
                 return Err(Error::Invalid(format!(
                     "the CA '{}' was revoked: nothing can be issued under it any more",
                     certificate.subject()
@@ -275,13 +276,16 @@ impl Engine {
         terms: Terms,
         subject: impl FnOnce(Profile) -> Result<(Subject, SubjectKey), Error> + Send + 'static,
     ) -> Result<Issued, Error> {
-        let Permit { resource: authority, actor, .. } = permit;
+        let Permit { resource: authority, mut actor, .. } = permit;
+        actor.grant.held.extend(signer.held());
+        if let Some((account, policy)) = actor.service_account.as_ref().zip(terms.policy.as_ref()) {
+            actor.grant.held.push(Held::Policy(account.0, Box::new(policy.rules().clone())));
+        }
         let now = self.now();
         let serial = self.new_serial();
         let urls = urls(&authority, &terms.base)?;
         let (certificate_type, renewed_from) = (terms.certificate_type, terms.renewed_from);
         let validity = Validity::from(now.into(), terms.days)?.within(signer.certificate())?;
-        let above = signer.above();
         let (certificate, pem, common_name, key) = self
             .lanes
             .sign(move || {
@@ -334,7 +338,6 @@ impl Engine {
             created_by_service_account_id: actor.service_account.map(|(id, _)| id),
             is_csr_origin: matches!(key, SubjectKey::Brought(_)),
             renewed_from_id: renewed_from,
-            above,
         };
         let certificate = self.store.create_certificate(new, now, audit).await?;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.

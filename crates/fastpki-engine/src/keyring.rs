@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use fastpki_store::Held;
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{Certificate, PrivateKey, Request};
 
@@ -35,10 +36,13 @@ impl Signer {
         &self.chain[0]
     }
 
-    /// The CAs above this one, each with the serial number of the one below it.
-    pub(crate) fn above(&self) -> Vec<(CaId, String)> {
-        let serials = self.chain.iter().map(|certificate| certificate.serial().to_hex());
-        self.ids.iter().skip(1).copied().zip(serials).collect()
+    /// What must be so still when something that it signed is recorded: no CA of the chain is revoked.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Held> {
+        let parents = self.ids.iter().skip(1);
+        self.chain.iter().zip(parents).map(|(certificate, parent)| Held::Unrevoked {
+            issuer: *parent,
+            serial_number: certificate.serial().to_hex(),
+        })
     }
 
     /// Signs under this CA. What comes out was parsed back, verified and linted.

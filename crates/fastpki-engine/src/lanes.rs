@@ -1,10 +1,16 @@
 //! Where the processor is busy: off the async runtime's threads, as many at once as there are cores.
 
+mod queue;
+mod reading;
+
 use std::sync::Arc;
 
+use fastpki_types::UserId;
 use tokio::sync::Semaphore;
 
-use crate::Error;
+use crate::{Error, PrincipalId};
+use queue::{Queue, Shares};
+use reading::{Readers, Reading};
 
 /// A lane for each kind of work, so that a few slow key generations hold up neither a thousand signatures
 /// nor those who sign in.
@@ -12,14 +18,27 @@ use crate::Error;
 pub(crate) struct Lanes {
     signing: Arc<Semaphore>,
     keys: Arc<Semaphore>,
-    passwords: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
+    sign_ins: Queue,
+    passwords: Queue,
+    password_shares: Shares,
+    readers: Readers,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let lane = || Arc::new(Semaphore::new(cores));
-        Self { signing: lane(), keys: lane(), passwords: lane() }
+        let lane = |width| Arc::new(Semaphore::new(width));
+        let half = cores.div_ceil(2);
+        Self {
+            signing: lane(cores),
+            keys: lane(cores),
+            imports: lane(half),
+            sign_ins: Queue::new(cores, cores * SIGN_INS_PER_CORE),
+            passwords: Queue::new(half, half * PASSWORDS_PER_TURN),
+            password_shares: Shares::default(),
+            readers: Readers::default(),
+        }
     }
 
     /// Signing, verifying, encoding: below ten milliseconds.
@@ -27,7 +46,8 @@ impl Lanes {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        run(&self.signing, work).await
+        let turn = Arc::clone(&self.signing).acquire_owned().await;
+        run(turn, work).await
     }
 
     /// Making and opening keys: up to seconds.
@@ -35,23 +55,52 @@ impl Lanes {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        run(&self.keys, work).await
+        let turn = Arc::clone(&self.keys).acquire_owned().await;
+        run(turn, work).await
     }
 
-    /// Hashing passwords: a third of a second.
-    pub(crate) async fn passwords<T: Send + 'static>(
+    /// Reading and checking thousands of certificates that are to be imported: up to a minute.
+    pub(crate) async fn import<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        run(&self.passwords, work).await
+        let turn = Arc::clone(&self.imports).acquire_owned().await;
+        run(turn, work).await
+    }
+
+    /// Checking the password of somebody who signs in: a third of a second. No other work stands before it.
+    pub(crate) async fn sign_in<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let turn = self.sign_ins.turn(TOO_MANY_SIGN_INS).await?;
+        run(turn, work).await
+    }
+
+    /// Hashing a new password, which this user asks for: a third of a second. Each user has a few at once, so that
+    /// others come to their turns.
+    pub(crate) async fn password<T: Send + 'static>(
+        &self,
+        user: Option<UserId>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let share = self.password_shares.take(user, PASSWORDS_PER_USER, TOO_MANY_PASSWORDS)?;
+        let turn = self.passwords.turn(TOO_MANY_PASSWORDS).await?;
+        run((share, turn), work).await
+    }
+
+    /// A turn to read what takes long. Each principal has a few at once, so that others come to theirs.
+    pub(crate) async fn reading(&self, principal: PrincipalId) -> Reading {
+        self.readers.turn(principal).await
     }
 }
 
+/// Works on a thread that may be busy. The turn is kept until the work is done, also where nobody waits for it any
+/// more: a caller who hangs up does not make room for another.
 async fn run<T: Send + 'static>(
-    lane: &Arc<Semaphore>,
+    turn: impl Send + 'static,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = Arc::clone(lane).acquire_owned().await.expect("a lane is never closed");
     tokio::task::spawn_blocking(move || {
         let result = work();
         drop(turn);
@@ -60,3 +109,16 @@ async fn run<T: Send + 'static>(
     .await
     .map_err(|error| Error::Internal(format!("work was cut short: {error}")))
 }
+
+const TOO_MANY_SIGN_INS: &str = "too many users sign in at once";
+const TOO_MANY_PASSWORDS: &str = "too many passwords are changed at once";
+/// Sign-ins that run or wait, for each core: at a third of a second each, the last waits for ten seconds, about as long
+/// as people do.
+const SIGN_INS_PER_CORE: usize = 32;
+/// New passwords that run or wait, for each turn of their lane: the last waits for some five seconds.
+const PASSWORDS_PER_TURN: usize = 16;
+/// New passwords of one user that run or wait: an admin who sets up a team by a script has no more at once.
+const PASSWORDS_PER_USER: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ impl Engine {
 
     /// The organizations a caller sees: superusers all, by name; others their own or none.
     pub async fn organizations(&self, caller: &Caller) -> Result<Vec<Organization>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         if caller.is_superuser() {
             return Ok(self.store.organizations(None).await?);
         }
@@ -48,6 +49,7 @@ impl Engine {
     /// The users of an organization, by id.
     pub async fn members(&self, caller: &Caller, id: OrganizationId) -> Result<Vec<User>, Error> {
         let organization = self.organization(caller, id).await?;
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.members(organization.id).await?)
     }
 

@@ -1,10 +1,11 @@
 //! Who may do what: the one place where it is decided.
 
+mod before;
 mod principals;
 
 use std::marker::PhantomData;
 
-use fastpki_store::{AuthorityRow, CertificateRow, NewAudit, Visible};
+use fastpki_store::{AuthorityRow, CertificateRow, Grant, Held, Lock, NewAudit, Visible};
 use fastpki_types::{
     AuditAction, OrganizationId, Password, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
     UserUpdate,
@@ -49,6 +50,9 @@ pub struct Ownership {
 pub trait Owned {
     /// Whose it is.
     fn ownership(&self) -> Ownership;
+
+    /// What must be as it is here when something is done with it.
+    fn held(&self, action: Action) -> Held;
 }
 
 impl Owned for AuthorityRow {
@@ -59,6 +63,16 @@ impl Owned for AuthorityRow {
             created_by_service_account_id: self.created_by_service_account_id,
         }
     }
+
+    fn held(&self, action: Action) -> Held {
+        Held::Authority {
+            id: self.ca.id,
+            organization_id: self.ca.organization_id,
+            allow_leaf_certs: (action == Action::CreateCert).then_some(self.ca.allow_leaf_certs),
+            // A CA that has a CA below it is changed by that. A deletion keeps every other writer out of the table.
+            lock: if action == Action::CreateCa { Lock::Update } else { Lock::Share },
+        }
+    }
 }
 
 impl Owned for CertificateRow {
@@ -67,6 +81,14 @@ impl Owned for CertificateRow {
             organization_id: self.certificate.organization_id,
             created_by_user_id: self.certificate.created_by_user_id,
             created_by_service_account_id: self.certificate.created_by_service_account_id,
+        }
+    }
+
+    fn held(&self, action: Action) -> Held {
+        Held::Certificate {
+            id: self.certificate.id,
+            organization_id: self.certificate.organization_id,
+            lock: if action == Action::RevokeCert { Lock::Update } else { Lock::Share },
         }
     }
 }
@@ -107,20 +129,19 @@ pub struct Permit<A, R> {
     action: PhantomData<A>,
 }
 
-/// Who does it, as the audit log will have it.
-#[derive(Clone)]
+/// Who does it, as the audit log will have it, and what they may do it for.
+#[derive(Clone, Default)]
 pub(crate) struct Actor {
     pub(crate) user: Option<(UserId, String)>,
     pub(crate) service_account: Option<(ServiceAccountId, String)>,
     /// The name of who is neither.
     pub(crate) name: Option<&'static str>,
+    /// What is compared where the change is written. Operators and strangers have nothing that could be taken from them.
+    pub(crate) grant: Grant,
 }
 
-/// Whoever runs the server, on its host.
-const OPERATOR: Actor = Actor { user: None, service_account: None, name: Some("fastpki admin") };
-
-/// Whoever has not signed in.
-const NOBODY: Actor = Actor { user: None, service_account: None, name: None };
+/// The name of whoever runs the server, on its host.
+pub(crate) const OPERATOR: &str = "fastpki admin";
 
 /// Marks a permit by what it allows.
 pub trait Act {
@@ -173,7 +194,8 @@ impl Caller {
         if !allows(self, A::ACTION, resource.ownership()) {
             return Err(forbidden(A::ACTION));
         }
-        Ok(self.granted(resource))
+        let held = resource.held(A::ACTION);
+        Ok(self.granted(resource, [held]))
     }
 
     /// Whether this caller may read it.
@@ -191,13 +213,13 @@ impl Caller {
         if !allows(self, Action::CreateCa, home) {
             return Err(forbidden(Action::CreateCa));
         }
-        Ok(self.granted(Home(self.organization_id)))
+        Ok(self.granted(Home(self.organization_id), []))
     }
 
     /// Leave to create an organization: admins and superusers.
     pub fn permit_create_organization(&self) -> Result<Permit<NewOrganization, ()>, Error> {
         match self.role {
-            UserRole::Superuser | UserRole::Admin => Ok(self.granted(())),
+            UserRole::Superuser | UserRole::Admin => Ok(self.granted((), [])),
             UserRole::User => Err(Error::Forbidden("only admins and superusers create organizations".into())),
         }
     }
@@ -206,7 +228,7 @@ impl Caller {
     /// own organization, which is filled in where it is not given.
     pub fn permit_create_user(&self, mut new: UserCreate) -> Result<Permit<CreateUser, UserCreate>, Error> {
         match self.role {
-            UserRole::Superuser => Ok(self.granted(new)),
+            UserRole::Superuser => Ok(self.granted(new, [])),
             UserRole::Admin => {
                 let own = self.organization_id.ok_or_else(|| {
                     Error::Forbidden("an admin without an organization cannot create users".into())
@@ -219,7 +241,7 @@ impl Caller {
                         "admins create users in their own organization only".into(),
                     ));
                 }
-                Ok(self.granted(new))
+                Ok(self.granted(new, []))
             }
             UserRole::User => Err(Error::Forbidden("only admins and superusers create users".into())),
         }
@@ -263,13 +285,13 @@ impl Caller {
         }
     }
 
-    fn granted<A, R>(&self, resource: R) -> Permit<A, R> {
+    /// A permit that holds as long as this caller and what it is for are as they are now.
+    fn granted<A, R>(&self, resource: R, held: impl IntoIterator<Item = Held>) -> Permit<A, R> {
+        let grant = Grant { standing: Some(self.standing()), held: held.into_iter().collect() };
         let actor = match self.id {
-            PrincipalId::User(id) => {
-                Actor { user: Some((id, self.name.clone())), service_account: None, name: None }
-            }
+            PrincipalId::User(id) => Actor { user: Some((id, self.name.clone())), grant, ..Actor::default() },
             PrincipalId::ServiceAccount(id) => {
-                Actor { user: None, service_account: Some((id, self.name.clone())), name: None }
+                Actor { service_account: Some((id, self.name.clone())), grant, ..Actor::default() }
             }
         };
         Permit { resource, actor, action: PhantomData }
@@ -279,14 +301,14 @@ impl Caller {
 impl Permit<CreateFirstUser, UserCreate> {
     /// Leave to create the very first user, of any role. The store lets it happen only once.
     pub fn bootstrap(new: UserCreate) -> Self {
-        Self { resource: new, actor: NOBODY, action: PhantomData }
+        Self { resource: new, actor: Actor::default(), action: PhantomData }
     }
 }
 
 impl Permit<CreateUser, UserCreate> {
     /// Leave for an operator to create any user: whoever can write to the database can do so anyway.
     pub(crate) fn of_operator(new: UserCreate) -> Self {
-        Self { resource: new, actor: OPERATOR, action: PhantomData }
+        Self { resource: new, actor: Actor::operator(), action: PhantomData }
     }
 
     /// Leave for a stranger to register, where the operator has opened registration: a plain user,
@@ -302,7 +324,7 @@ impl Permit<CreateUser, UserCreate> {
                     .into(),
             ));
         }
-        Ok(Self { resource: new, actor: NOBODY, action: PhantomData })
+        Ok(Self { resource: new, actor: Actor::default(), action: PhantomData })
     }
 }
 
@@ -311,11 +333,15 @@ impl Permit<UpdateUser, (User, UserUpdate)> {
     pub(crate) fn of_operator(user: User, password: Password, activate: bool) -> Self {
         let is_active = (activate && !user.is_active).then_some(true);
         let change = UserUpdate { password: Some(password), is_active, ..UserUpdate::default() };
-        Self { resource: (user, change), actor: OPERATOR, action: PhantomData }
+        Self { resource: (user, change), actor: Actor::operator(), action: PhantomData }
     }
 }
 
 impl Actor {
+    fn operator() -> Self {
+        Self { name: Some(OPERATOR), ..Self::default() }
+    }
+
     /// An entry for the audit log.
     pub(crate) fn audit(
         self,
@@ -335,6 +361,7 @@ impl Actor {
             resource_type: Some(resource_type),
             resource_id: None,
             detail: Some(detail),
+            grant: self.grant,
         }
     }
 }

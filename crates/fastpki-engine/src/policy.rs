@@ -22,6 +22,11 @@ impl Engine {
 }
 
 impl Policy {
+    /// What it says.
+    pub(crate) fn rules(&self) -> &IssuanceRules {
+        &self.0
+    }
+
     /// Refuses what the policy does not allow: the first rule that does not, in a fixed order. The names are those
     /// that will be in the certificate, wherever they come from.
     pub(crate) fn check(

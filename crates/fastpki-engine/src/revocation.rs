@@ -39,7 +39,8 @@ impl Engine {
         permit: Permit<RevokeCa, (AuthorityRow, AuthorityRow)>,
         reason: Option<String>,
     ) -> Result<AuthorityRow, Error> {
-        let Permit { resource: (row, parent), actor, .. } = permit;
+        let Permit { resource: (row, parent), mut actor, .. } = permit;
+        let grant = std::mem::take(&mut actor.grant);
         check_row_publishes(&parent)?;
         let now = self.now();
         let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -49,13 +50,8 @@ impl Engine {
         let logs = [Some(own), Some(above).filter(|above| *above != own)].into_iter().flatten();
         let entry = |log| actor.clone().audit(now, AuditAction::CaRevoke, log, "ca", detail.clone());
         let audits = logs.map(entry).collect();
-        let revocation = AuthorityRevocation {
-            id: row.ca.id,
-            parent: parent.ca.id,
-            parent_organization_id: above,
-            reason,
-        };
-        let row = match self.store.revoke_authority(revocation, now, audits).await {
+        let revocation = AuthorityRevocation { id: row.ca.id, parent: parent.ca.id, reason };
+        let row = match self.store.revoke_authority(revocation, now, grant, audits).await {
             Err(StoreError::AlreadyRevoked) => {
                 return Err(Error::Conflict("this CA is already revoked".into()));
             }

@@ -58,6 +58,7 @@ impl Engine {
 
     /// The service accounts that the caller sees, by name.
     pub async fn service_accounts(&self, caller: &Caller) -> Result<Vec<ServiceAccount>, Error> {
+        let _turn = self.lanes.reading(caller.id).await;
         match (caller.is_superuser(), caller.organization_id) {
             (true, _) => Ok(self.store.service_accounts(None).await?),
             (false, Some(own)) => Ok(self.store.service_accounts(Some(own)).await?),
@@ -144,6 +145,7 @@ impl Engine {
         id: ServiceAccountId,
     ) -> Result<Vec<ServiceAccountToken>, Error> {
         let account = self.service_account(caller, id).await?;
+        let _turn = self.lanes.reading(caller.id).await;
         Ok(self.store.service_account_tokens(account.id).await?)
     }
 
@@ -221,6 +223,8 @@ impl Engine {
             organization_id: Some(account.organization_id),
             flags: account.flags,
             access_token: None,
+            tokens_invalidated_at: None,
+            account_token: Some(token.id),
         }))
     }
 

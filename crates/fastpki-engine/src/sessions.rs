@@ -1,7 +1,7 @@
 //! Signing in, and knowing who is signed in.
 
 use aws_lc_rs::digest;
-use fastpki_store::{NewAudit, NewRefreshToken, StoreError, UserRow};
+use fastpki_store::{Grant, NewAudit, NewRefreshToken, StoreError, UserRow};
 use fastpki_types::{AuditAction, Named, OrganizationId, Password, Timestamp, Token, UserId, UserRole};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl Engine {
         let hash = user
             .as_ref()
             .map_or_else(|| self.passwords.hash_of_nobody().to_owned(), |row| row.password.0.clone());
-        let fits = self.lanes.passwords(move || password_fits(&password, &hash)).await?;
+        let fits = self.lanes.sign_in(move || password_fits(&password, &hash)).await?;
         match user {
             Some(row) if fits && row.user.is_active => match self.open_session(row.clone()).await {
                 // The password was changed, or the user made inactive, while it was checked.
@@ -105,7 +105,7 @@ impl Engine {
             return Err(Error::Forbidden("this refresh token is somebody else's".into()));
         }
         let audit = self.session_audit(AuditAction::Logout, user, caller.name, caller.organization_id);
-        Ok(self.store.sign_out(caller.access_token, hash, audit.at, audit).await?)
+        Ok(self.store.sign_out(user, caller.access_token, hash, audit.at, audit).await?)
     }
 
     /// Makes every token of a user useless that was issued until now.
@@ -140,6 +140,8 @@ impl Engine {
             resource_type: None,
             resource_id: None,
             detail: None,
+            // People end their own sessions without a permit.
+            grant: Grant::default(),
         }
     }
 
@@ -154,6 +156,7 @@ impl Engine {
             resource_type: None,
             resource_id: None,
             detail: None,
+            grant: Grant::default(),
         };
         self.store.record(audit, None).await?;
         Err(Error::Unauthenticated("wrong username or password"))
@@ -204,6 +207,8 @@ impl Engine {
             organization_id: row.user.organization_id,
             flags: row.user.flags,
             access_token: claims.jti.zip(Timestamp::from_micros(claims.exp.saturating_mul(1_000_000))),
+            tokens_invalidated_at: row.tokens_invalidated_at,
+            account_token: None,
         })
     }
 }

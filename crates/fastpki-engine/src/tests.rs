@@ -52,6 +52,8 @@ async fn root(engine: &Engine, name: &str) -> CaId {
         organization_id: None,
         flags: Default::default(),
         access_token: None,
+        tokens_invalidated_at: None,
+        account_token: None,
     };
     engine.create_root(caller.permit_create_ca().unwrap(), new).await.unwrap().0.ca.id
 }

@@ -1,9 +1,8 @@
 //! The API's description: as OpenAPI, and as a page that needs neither scripts nor the internet.
 
-use std::sync::Arc;
-
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     http::header,
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -13,27 +12,27 @@ use serde_json::{Map, Value};
 
 use crate::state::AppState;
 
-/// `/docs`, `/redoc` and the document itself. They take no part in the description.
+/// `/docs`, `/redoc` and the document itself. They take no part in the description. All who read them share their bytes.
 pub(crate) fn routes(api_prefix: &str, document: Value) -> Router<AppState> {
-    let html = Arc::new(page(&document, &format!("{api_prefix}/openapi.json")).into_string());
-    let document = Arc::new(document);
+    let html = Bytes::from(page(&document, &format!("{api_prefix}/openapi.json")).into_string());
+    let document = Bytes::from(document.to_string());
     let show = move || {
-        let html = Arc::clone(&html);
-        async move { answer(&html) }
+        let html = html.clone();
+        async move { answer(html) }
     };
     Router::new().route("/docs", get(show.clone())).route("/redoc", get(show)).route(
         &format!("{api_prefix}/openapi.json"),
         get(move || {
-            let document = Arc::clone(&document);
-            async move { Json(&*document).into_response() }
+            let document = document.clone();
+            async move { ([(header::CONTENT_TYPE, "application/json")], document).into_response() }
         }),
     )
 }
 
-fn answer(html: &str) -> Response {
+fn answer(html: Bytes) -> Response {
     // Its own style, and nothing else.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html.to_owned())).into_response()
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response()
 }
 
 fn page(document: &Value, source: &str) -> Markup {

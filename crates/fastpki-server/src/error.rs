@@ -16,6 +16,11 @@ pub(crate) enum ApiError {
     Engine(Error),
     /// The request does not validate; every problem.
     Unprocessable(Vec<ValidationProblem>),
+    /// The head is longer than any legitimate one.
+    HeadTooLarge {
+        /// Bytes that are accepted.
+        limit: usize,
+    },
     /// The body is larger than any legitimate one.
     TooLarge {
         /// Bytes that are accepted.
@@ -47,6 +52,10 @@ impl IntoResponse for ApiError {
         let (status, detail) = match self {
             Self::Engine(error) => engine(error),
             Self::Unprocessable(problems) => (StatusCode::UNPROCESSABLE_ENTITY, json!(problems)),
+            Self::HeadTooLarge { limit } => {
+                let detail = format!("the head of the request is longer than {limit} bytes");
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, json!(detail))
+            }
             Self::TooLarge { limit } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, json!(format!("the body is larger than {limit} bytes")))
             }
@@ -65,6 +74,9 @@ impl IntoResponse for ApiError {
             }
         };
         let mut response = (status, Json(json!({ "detail": detail }))).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -92,6 +104,7 @@ fn engine(error: Error) -> (StatusCode, Value) {
             (StatusCode::BAD_REQUEST, detail)
         }
         Error::Conflict(text) => (StatusCode::CONFLICT, json!(text)),
+        Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, json!(error.to_string())),
         Error::Internal(text) => {
             // The span of the request carries its id; the client gets that id and no inside.
             tracing::error!(error = %text, "internal error");
@@ -100,3 +113,6 @@ fn engine(error: Error) -> (StatusCode, Value) {
         }
     }
 }
+
+/// Seconds after which to try again what the server was too busy for.
+const RETRY_AFTER: u64 = 5;

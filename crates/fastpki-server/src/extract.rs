@@ -1,9 +1,9 @@
 //! What handlers take out of requests.
 
-use std::{net::IpAddr, time::Duration};
+use std::{marker::PhantomData, net::IpAddr, time::Duration};
 
 use axum::{
-    body::to_bytes,
+    body::{Bytes, HttpBody, to_bytes},
     extract::{FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request, State},
     http::{header, request::Parts},
 };
@@ -12,12 +12,15 @@ use fastpki_types::{
     CaId, CertificateId, Location, OrganizationId, ServiceAccountId, ServiceAccountTokenId, UserId,
     ValidationProblem,
 };
+use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use crate::{
     error::ApiError,
     fields::{Fields, FromFields},
+    json,
+    large_bodies::LargeBodyTurn,
     openapi::Operation,
     proxy,
     request_log::Principal,
@@ -186,31 +189,82 @@ impl<T: FromFields> Describe for Query<T> {
     }
 }
 
-/// A JSON body of so many bytes at the most, read field by field.
+/// A JSON body of so many bytes at the most that has not been read yet: the handler asks for the right first.
+pub(crate) struct Unread<T, const MAX: usize = MAX_BODY> {
+    request: Option<Request>,
+    read_as: PhantomData<fn() -> T>,
+}
+
+impl<T: FromFields, const MAX: usize> Unread<T, MAX> {
+    /// Reads the body, field by field.
+    pub(crate) async fn read(mut self) -> Result<T, ApiError> {
+        parse(&self.bytes().await?, MAX_VALUES)
+    }
+
+    /// Reads a body that takes long to read, on a thread of its own. The turn is kept until that is done, and is
+    /// the caller's to keep for what comes after.
+    pub(crate) async fn read_large(mut self, turn: &LargeBodyTurn) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+    {
+        let bytes = self.bytes().await?;
+        let turn = turn.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = parse(&bytes, MAX_LARGE_VALUES);
+            drop((bytes, turn));
+            read
+        });
+        reading.await.map_err(|error| Error::Internal(format!("a body was not read: {error}")))?
+    }
+
+    async fn bytes(&mut self) -> Result<Bytes, ApiError> {
+        let request = self.request.take().ok_or(ApiError::TooSlow)?;
+        read::<MAX>(request).await
+    }
+}
+
+impl<T, const MAX: usize> FromRequest<AppState> for Unread<T, MAX> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
+        check_length::<MAX>(&request)?;
+        Ok(Self { request: Some(request), read_as: PhantomData })
+    }
+}
+
+impl<T, const MAX: usize> Drop for Unread<T, MAX> {
+    /// The body of a refused request is taken and thrown away: many clients read no answer before they have sent
+    /// all of it. A client that asked first whether to send it is not told to.
+    fn drop(&mut self) {
+        let Some(request) = self.request.take() else { return };
+        if request.headers().contains_key(header::EXPECT) || request.body().is_end_stream() {
+            return;
+        }
+        tokio::spawn(tokio::time::timeout(BODY_TIMEOUT, async move {
+            let mut left = MAX;
+            let mut body = request.into_body().into_data_stream();
+            while let Some(Ok(bytes)) = body.next().await {
+                let Some(rest) = left.checked_sub(bytes.len()) else { return };
+                left = rest;
+            }
+        }));
+    }
+}
+
+impl<T: FromFields + JsonSchema, const MAX: usize> Describe for Unread<T, MAX> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>("application/json");
+    }
+}
+
+/// A JSON body of so many bytes at the most, read field by field; where there is nothing to ask first.
 pub(crate) struct Body<T, const MAX: usize = MAX_BODY>(pub(crate) T);
 
 impl<T: FromFields, const MAX: usize> FromRequest<AppState> for Body<T, MAX> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let bytes = read::<MAX>(request).await?;
-        let problem = |kind: &str, msg: String| {
-            let loc = vec![Location::Field("body".into())];
-            ApiError::Unprocessable(vec![ValidationProblem { kind: kind.into(), loc, msg }])
-        };
-        if bytes.is_empty() {
-            return Err(problem("missing", "a JSON body is required".into()));
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => {
-                Fields::new("body", object).finish().map(Self).map_err(ApiError::Unprocessable)
-            }
-            Ok(_) => Err(problem("dict_type", "should be a JSON object".into())),
-            Err(error) => {
-                let place = format!("line {} column {}", error.line(), error.column());
-                Err(problem("json_invalid", format!("is not JSON: see {place}")))
-            }
-        }
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        Unread::<T, MAX>::from_request(request, state).await?.read().await.map(Self)
     }
 }
 
@@ -220,14 +274,15 @@ impl<T: FromFields + JsonSchema, const MAX: usize> Describe for Body<T, MAX> {
     }
 }
 
-/// A body of `application/x-www-form-urlencoded`, read field by field.
+/// A body of `application/x-www-form-urlencoded`, read field by field. Anybody may send one.
 pub(crate) struct FormBody<T>(pub(crate) T);
 
 impl<T: FromFields> FromRequest<AppState> for FormBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
-        let bytes = read::<MAX_BODY>(request).await?;
+        check_length::<MAX_ANONYMOUS_BODY>(&request)?;
+        let bytes = read::<MAX_ANONYMOUS_BODY>(request).await?;
         Fields::new("body", pairs(&bytes)).finish().map(Self).map_err(ApiError::Unprocessable)
     }
 }
@@ -280,16 +335,43 @@ impl Describe for OriginalUri {
     fn describe(_: &mut Operation<'_>) {}
 }
 
-async fn read<const MAX: usize>(request: Request) -> Result<axum::body::Bytes, ApiError> {
+/// Refuses a body that says that it is too large, before anything else is asked.
+fn check_length<const MAX: usize>(request: &Request) -> Result<(), ApiError> {
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > MAX as u64) {
         return Err(ApiError::TooLarge { limit: MAX });
     }
+    Ok(())
+}
+
+async fn read<const MAX: usize>(request: Request) -> Result<Bytes, ApiError> {
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(ApiError::TooLarge { limit: MAX }),
         Err(_) => Err(ApiError::TooSlow),
+    }
+}
+
+/// The fields of a JSON object of no more values than this.
+fn parse<T: FromFields>(bytes: &[u8], most_values: usize) -> Result<T, ApiError> {
+    let problem = |kind: &str, msg: String| {
+        let loc = vec![Location::Field("body".into())];
+        ApiError::Unprocessable(vec![ValidationProblem { kind: kind.into(), loc, msg }])
+    };
+    if bytes.is_empty() {
+        return Err(problem("missing", "a JSON body is required".into()));
+    }
+    match json::read(bytes, most_values) {
+        Ok(Value::Object(object)) => Fields::new("body", object).finish().map_err(ApiError::Unprocessable),
+        Ok(_) => Err(problem("dict_type", "should be a JSON object".into())),
+        Err(error) if error.to_string().contains(json::TOO_MANY) => {
+            Err(problem("too_long", format!("should have at most {most_values} values")))
+        }
+        Err(error) => {
+            let place = format!("line {} column {}", error.line(), error.column());
+            Err(problem("json_invalid", format!("is not JSON: see {place}")))
+        }
     }
 }
 
@@ -302,5 +384,12 @@ fn pairs(encoded: &[u8]) -> Map<String, Value> {
 
 /// Bytes of a body: three lists of 1,000 alternative names and a CSR of 64 KiB fit in.
 const MAX_BODY: usize = 1024 * 1024;
+/// Bytes of a body that anybody may send: a name of 255 and a password of 1,024 characters, each written as 12 bytes,
+/// fit in.
+pub(crate) const MAX_ANONYMOUS_BODY: usize = 16 * 1024;
+/// Values of a body, an object counting as 16 and each of its fields as two: five lists of 1,000 rules of a policy are the most that is read.
+const MAX_VALUES: usize = 10_000;
+/// Values of a large body: 50,000 certificates with four fields each and 50,000 revocations with three are 2,400,000.
+const MAX_LARGE_VALUES: usize = 2_500_000;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -312,6 +312,7 @@ impl Fields {
             inner.within =
                 [&self.within[..], &[Location::Field(name.into()), Location::Index(index)]].concat();
             objects.push(T::from_fields(&mut inner));
+            inner.problems.truncate(MAX_PROBLEMS - self.problems.len().min(MAX_PROBLEMS));
             self.problems.append(&mut inner.problems);
         }
         objects
@@ -379,6 +380,9 @@ impl Fields {
     }
 
     fn note_at(&mut self, path: &[Location], kind: &str, msg: String) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let mut loc = vec![Location::Field(self.place.into())];
         loc.extend_from_slice(&self.within);
         loc.extend_from_slice(path);
@@ -454,6 +458,8 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
+/// Problems that one answer names: of each of 1,000 names, one.
+const MAX_PROBLEMS: usize = 1000;
 /// How a date and time begins.
 const DATE_TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}";
 /// Values of an enumeration in a list: more than any has.

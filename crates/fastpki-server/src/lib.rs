@@ -6,11 +6,16 @@
 mod answers;
 mod api;
 mod checkup;
+mod connections;
 mod docs;
 mod error;
 mod extract;
 mod fields;
+mod heads;
+mod json;
+mod large_bodies;
 mod listing;
+mod network;
 mod openapi;
 mod operator;
 mod proxy;
@@ -26,9 +31,10 @@ mod state;
 mod tls;
 
 pub use checkup::{check_problems, check_settings};
+pub use connections::ConnectionBounds;
 pub use operator::{new_password, new_user};
 pub use router::{openapi, router};
-pub use serve::{Running, serve};
+pub use serve::{Running, serve, stop_within};
 pub use start::{StartError, database_config, encryption_keys, engine_config, secret_key_file};
 pub use state::{AppState, WebSettings};
 pub use tls::Tls;

@@ -345,7 +345,7 @@ fn meaning(status: u16) -> &'static str {
         413 => "The body is too large",
         422 => "The request does not validate",
         429 => "Too many attempts: try again later",
-        503 => "Not ready",
+        503 => "Busy, or not ready: try again later",
         _ => "Refused",
     }
 }

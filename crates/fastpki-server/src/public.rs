@@ -1,13 +1,15 @@
 //! What anybody may download, and whether the server is well.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use fastpki_engine::PublishedCrl;
 use fastpki_types::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -92,7 +94,28 @@ async fn crl(
     if let Some(response) = download.unchanged(&headers) {
         return Ok(response);
     }
-    Ok(download.answer(if is_pem { crl.pem().as_bytes().to_vec() } else { crl.der.clone() }))
+    Ok(download.answer(match is_pem {
+        true => Bytes::from_owner(Pem(crl)),
+        false => Bytes::from_owner(Der(crl)),
+    }))
+}
+
+/// The bytes of a CRL, which all who download it share.
+struct Der(Arc<PublishedCrl>);
+
+impl AsRef<[u8]> for Der {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.der
+    }
+}
+
+/// The same as PEM.
+struct Pem(Arc<PublishedCrl>);
+
+impl AsRef<[u8]> for Pem {
+    fn as_ref(&self) -> &[u8] {
+        self.0.pem().as_bytes()
+    }
 }
 
 /// `/ca/{slug}.crt` as DER, `/ca/{slug}.pem` as PEM.
@@ -120,9 +143,9 @@ async fn ca(
         return Ok(response);
     }
     Ok(download.answer(if is_pem {
-        row.ca.certificate.into_bytes()
+        row.ca.certificate.into()
     } else {
-        state.engine.certificate_der(&row)?
+        state.engine.certificate_der(&row)?.into()
     }))
 }
 
@@ -160,7 +183,7 @@ impl Download {
         same.then(|| self.dressed(StatusCode::NOT_MODIFIED.into_response()))
     }
 
-    fn answer(&self, bytes: Vec<u8>) -> Response {
+    fn answer(&self, bytes: Bytes) -> Response {
         let mut response = self.dressed(bytes.into_response());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));

@@ -11,7 +11,10 @@ use tower_http::{
     cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer},
 };
 
-use crate::{api, docs, error::ApiError, public, request_log::log_request, routes::Routes, state::AppState};
+use crate::{
+    api, docs, error::ApiError, heads::refuse_long_heads, public, request_log::log_request, routes::Routes,
+    state::AppState,
+};
 
 /// Every route, dressed.
 pub fn router(state: AppState) -> Router {
@@ -23,6 +26,7 @@ pub fn router(state: AppState) -> Router {
     let mut router = router
         .fallback(|| async { ApiError::NoSuchRoute })
         .method_not_allowed_fallback(|| async { ApiError::NoSuchMethod })
+        .layer(middleware::from_fn(refuse_long_heads))
         .layer(CatchPanicLayer::custom(|_| panicked()));
     if let Some(cors) = cors(&state.web.cors_origins) {
         router = router.layer(cors);

@@ -84,6 +84,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Seconds that running requests have to finish once the server is told to stop.
+    pub stop_seconds: u32,
     /// Base of the CRL and CA URLs written into certificates, without a trailing slash.
     pub public_url: Option<String>,
     /// What the operator should be told once at start.
@@ -142,6 +144,7 @@ impl Settings {
             listen: reader.or("FASTPKI_LISTEN", SocketAddr::from(([127, 0, 0, 1], 8000)), web::listen),
             tls: tls::read(&mut reader),
             trusted_proxies: trusted_proxies(&mut reader),
+            stop_seconds: reader.or("FASTPKI_STOP_SECONDS", STOP_SECONDS, scalar::stop_seconds),
             public_url: public_url(&mut reader),
             notes: Vec::new(),
             database,
@@ -229,6 +232,8 @@ fn public_url(reader: &mut Reader<'_>) -> Option<String> {
     url
 }
 
+/// An RSA-8192 key takes up to a minute.
+const STOP_SECONDS: u32 = 60;
 const KEY_FILE: &str = "PRIVATE_KEY_ENCRYPTION_KEY_FILE";
 const SECRET_KEY_HINT: &str =
     "write at least 32 random characters, the same for every server, such as `openssl rand -hex 32` prints";

@@ -1,11 +1,13 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use fastpki_engine::Engine;
 use ipnet::IpNet;
 
-use crate::{rate_limit::RateLimiter, settings::RateLimits};
+use crate::{
+    connections::ConnectionBounds, large_bodies::LargeBodies, rate_limit::RateLimiter, settings::RateLimits,
+};
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +15,7 @@ pub struct AppState {
     pub(crate) engine: Arc<Engine>,
     pub(crate) web: Arc<WebSettings>,
     pub(crate) sign_in_limit: Arc<RateLimiter>,
+    pub(crate) large_bodies: LargeBodies,
 }
 
 /// The settings that concern HTTP alone.
@@ -35,12 +38,16 @@ pub struct WebSettings {
     pub enable_docs: bool,
     /// How often one client address may try to sign in.
     pub auth_rate_limit: RateLimits,
+    /// How many connections there may be.
+    pub connections: ConnectionBounds,
+    /// How long requests may take once the server was told to stop.
+    pub grace: Duration,
 }
 
 impl AppState {
     /// The state of a server of this engine.
     pub fn new(engine: Arc<Engine>, web: WebSettings) -> Self {
         let sign_in_limit = Arc::new(RateLimiter::new(web.auth_rate_limit.clone()));
-        Self { engine, web: Arc::new(web), sign_in_limit }
+        Self { engine, web: Arc::new(web), sign_in_limit, large_bodies: LargeBodies::new() }
     }
 }

@@ -11,7 +11,8 @@ CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO alembic_version (version_num) VALUES ('d968617a7e2f');
+-- The revision of the release. FastPKI's main branch, two commits later, knows the way from there; the release knows no other.
+INSERT INTO alembic_version (version_num) VALUES ('c7d99ce53025');
 
 CREATE TABLE organizations (
     id {id},

@@ -6,6 +6,7 @@ use crate::{
     Store,
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    grants::{self, Grant},
 };
 
 /// An entry to be written with the change it tells of.
@@ -29,6 +30,8 @@ pub struct NewAudit {
     pub resource_id: Option<i32>,
     /// Particulars, for people.
     pub detail: Option<String>,
+    /// What it was permitted for; looked at again before anything is written.
+    pub grant: Grant,
 }
 
 /// Which entries to read.
@@ -79,7 +82,8 @@ impl Store {
                     only("organization_id =", filter.organization_id.into());
                     if let Some(action) = filter.action {
                         let condition = match stand_in(action) {
-                            Some(_) => "own_action =",
+                            // FastPKI's main branch wrote some that the release has no name for.
+                            Some(_) => "COALESCE(own_action, CAST(action AS VARCHAR)) =",
                             None => "own_action IS NULL AND action =",
                         };
                         only(condition, Value::named(action));
@@ -106,24 +110,36 @@ impl Store {
     }
 }
 
-/// Writes an entry within a change.
+impl NewAudit {
+    /// Fails where the change that this entry tells of is not permitted any more. A change asks it first, so that locks
+    /// are taken in one order.
+    pub(crate) async fn admit(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        grants::check(tx, &std::mem::take(&mut self.grant)).await
+    }
+}
+
+/// Writes an entry within a change, which fails where it is not permitted any more.
 pub(crate) async fn record(
     tx: &mut Tx,
     audit: &NewAudit,
     resource_id: Option<i32>,
 ) -> Result<(), StoreError> {
-    let id = tx.next_id(Table::AuditLogs).await?;
+    // Nothing is asked twice of a change that was admitted.
+    grants::check(tx, &audit.grant).await?;
+    let id = tx.next_id_within(Table::AuditLogs).await?;
     let known = stand_in(audit.action);
     let username = audit.user.as_ref().map(|(_, name)| name.as_str()).or(audit.username.as_deref());
-    tx.execute(
+    let sql = format!(
         "/* record_audit */
          INSERT INTO audit_logs (id, created_at, action, user_id, username, service_account_id,
                                  service_account_name, organization_id, original_organization_id, resource_type,
                                  resource_id, detail, own_action)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT o.id FROM organizations o WHERE o.id = $8),
-                 CASE WHEN NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = $8) THEN $8 END, $9, $10, $11, $12)",
+         VALUES ({id}, $1, $2, $3, $4, $5, $6, (SELECT o.id FROM organizations o WHERE o.id = $7),
+                 CASE WHEN NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = $7) THEN $7 END, $8, $9, $10, $11)"
+    );
+    tx.execute(
+        &sql,
         &[
-            id.into(),
             audit.at.into(),
             Value::named(known.unwrap_or(audit.action)),
             audit.user.as_ref().map(|(id, _)| *id).into(),
@@ -142,12 +158,12 @@ pub(crate) async fn record(
 }
 
 /// The action under which FastPKI 0.4.0 finds an entry whose own action it has no name for: it fails on names
-/// it does not know.
+/// it does not know. Its main branch knows `ca_update`, the release does not.
 fn stand_in(action: AuditAction) -> Option<AuditAction> {
     match action {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
         AuditAction::TokensInvalidate | AuditAction::UserDelete => Some(AuditAction::UserUpdate),
-        AuditAction::CaImport => Some(AuditAction::CaCreate),
+        AuditAction::CaImport | AuditAction::CaUpdate => Some(AuditAction::CaCreate),
         AuditAction::CaRevoke => Some(AuditAction::CertRevoke),
         AuditAction::OrgUpdate => Some(AuditAction::OrgCreate),
         AuditAction::KeysEncrypt
@@ -155,7 +171,7 @@ fn stand_in(action: AuditAction) -> Option<AuditAction> {
         | AuditAction::KeysDecrypt
         | AuditAction::KeysVerify
         | AuditAction::KeysRetire
-        | AuditAction::KeysWipe => Some(AuditAction::CaUpdate),
+        | AuditAction::KeysWipe => Some(AuditAction::CaCreate),
         _ => None,
     }
 }

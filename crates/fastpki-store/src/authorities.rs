@@ -19,6 +19,7 @@ use crate::{
     certificates::Visible,
     db::{Row, Table, Tx, Value},
     error::StoreError,
+    grants::{self, Grant},
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -89,28 +90,21 @@ macro_rules! select_authorities {
 }
 
 impl Store {
-    /// Records a CA, whose name and subject must be its own. Its parent, which must not be revoked, no longer issues leaf
-    /// certificates.
+    /// Records a CA, whose name and subject must be its own. Its parent no longer issues leaf certificates.
     pub async fn create_authority(
         &self,
         new: NewAuthority,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    audit.admit(tx).await?;
                     check_unique(tx, &new).await?;
                     let id = CaId(tx.next_id(Table::Authorities).await?);
                     if let Some(parent) = new.parent_ca_id {
-                        let above = one(tx, parent).await?.ok_or(StoreError::Gone)?;
-                        // It may have been given to somebody else while the key was made.
-                        let belongs = above.ca.organization_id;
-                        if belongs.is_some() && belongs != new.organization_id {
-                            return Err(StoreError::Gone);
-                        }
-                        revocation::check_not_revoked(tx, parent).await?;
                         let sql = "/* stop_leaf_certs */
                                    UPDATE certificate_authorities SET allow_leaf_certs = $2, updated_at = $3 WHERE id = $1";
                         if tx.execute(sql, &[parent.into(), false.into(), now.into()]).await? == 0 {
@@ -256,12 +250,14 @@ impl Store {
         id: CaId,
         revoke: bool,
         now: Timestamp,
+        grant: Grant,
         audits: impl FnOnce(bool) -> Vec<NewAudit> + Send + 'static,
     ) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    grants::check(tx, &grant).await?;
                     let row = one(tx, id).await?.ok_or(StoreError::Gone)?;
                     let children =
                         "/* child */ SELECT id FROM certificate_authorities WHERE parent_ca_id = $1 LIMIT 1";

@@ -11,7 +11,6 @@ use crate::{
     authorities::{is_authority, key_of, use_serial},
     db::{Row, Table, Tx, Value},
     error::StoreError,
-    imports::is_on_crl,
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -60,8 +59,6 @@ pub struct NewCertificate {
     pub is_csr_origin: bool,
     /// The certificate it renews.
     pub renewed_from_id: Option<CertificateId>,
-    /// The CAs above its issuer, each with the serial number of the one below it: none of these may be revoked.
-    pub above: Vec<(CaId, String)>,
 }
 
 /// Which rows a principal sees in a list.
@@ -139,17 +136,12 @@ impl Store {
         &self,
         new: NewCertificate,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<Certificate, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    for (parent, serial) in &new.above {
-                        // Looked at before, too; a key takes its time to make.
-                        if is_on_crl(tx, *parent, serial).await? {
-                            return Err(StoreError::IssuerRevoked);
-                        }
-                    }
+                    audit.admit(tx).await?;
                     let id = CertificateId(tx.next_id(Table::Certificates).await?);
                     use_serial(tx, new.issuer_id, &new.serial_number).await?;
                     insert(tx, id, &new, new.issuer_id, now).await?;
@@ -224,11 +216,12 @@ impl Store {
         id: CertificateId,
         reason: Option<String>,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<CertificateRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let Some((issuer, serial)) = mark_revoked(tx, id, now, now).await? else {
                         let there = one(tx, id).await?.is_some();
                         return Err(if there { StoreError::AlreadyRevoked } else { StoreError::Gone });

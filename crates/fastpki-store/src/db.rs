@@ -16,7 +16,7 @@ pub(crate) use postgres::Lock;
 pub(crate) use sqlite::open_to_read;
 pub(crate) use value::{Row, Value};
 
-use crate::{config::DatabaseConfig, error::StoreError};
+use crate::{config::DatabaseConfig, error::StoreError, grants::Lock as RowLock};
 
 /// What a unit of work returns.
 pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
@@ -68,7 +68,7 @@ impl Db {
     {
         match self {
             Self::Sqlite(sqlite) => sqlite.scan(work).await,
-            Self::Postgres(postgres) => postgres.read(work).await,
+            Self::Postgres(postgres) => postgres.scan(work).await,
         }
     }
 
@@ -179,6 +179,19 @@ impl Tx {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
+    /// The rows that each of these statements gives, in their order, without waiting for one before the next is sent.
+    pub(crate) async fn ask(
+        &mut self,
+        questions: &[(String, Vec<Value>)],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                questions.iter().map(|(sql, values)| sqlite::rows(connection, sql, values)).collect()
+            }
+            Self::Postgres(client) => client.ask(questions).await,
+        }
+    }
+
     /// How many rows the statement changed.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
         match self {
@@ -230,6 +243,16 @@ impl Tx {
         self.row(&sql, &[]).await?.ok_or(StoreError::Gone)?.next()
     }
 
+    /// Takes the next id of a table, for the statement that has this in its place: on PostgreSQL it is taken there.
+    pub(crate) async fn next_id_within(&mut self, table: Table) -> Result<String, StoreError> {
+        let name = table.name();
+        if self.is_sqlite() {
+            self.next_id(table).await?;
+            return Ok(format!("(SELECT last_id FROM fastpki_ids WHERE table_name = '{name}')"));
+        }
+        Ok(format!("nextval(pg_get_serial_sequence('{name}', 'id'))"))
+    }
+
     /// Keeps other writers out of a table until this unit of work ends. SQLite has one writer anyway.
     pub(crate) async fn lock_table(&mut self, table: Table) -> Result<(), StoreError> {
         match self {
@@ -240,8 +263,33 @@ impl Tx {
         }
     }
 
+    /// Says before any row is locked that a table is going to be written, so that whoever keeps all other writers out
+    /// of it is waited for now.
+    pub(crate) async fn will_write(&mut self, table: Table) -> Result<(), StoreError> {
+        match self.will_write_sql(table) {
+            Some(sql) => self.execute(&sql, &[]).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The statement of [`Tx::will_write`]. SQLite has one writer anyway.
+    pub(crate) fn will_write_sql(&self, table: Table) -> Option<String> {
+        let sql = || format!("/* will_write */ LOCK TABLE {} IN ROW EXCLUSIVE MODE", table.name());
+        (!self.is_sqlite()).then(sql)
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Self::Sqlite(_))
+    }
+
+    /// A `SELECT` that keeps its rows as they are until this unit of work ends. SQLite has one writer anyway.
+    pub(crate) fn locking(&self, lock: RowLock, select: &str) -> String {
+        let strength = match (self, lock) {
+            (Self::Sqlite(_), _) => "",
+            (Self::Postgres(_), RowLock::Share) => " FOR SHARE",
+            (Self::Postgres(_), RowLock::Update) => " FOR UPDATE",
+        };
+        format!("{select}{strength}")
     }
 
     /// What makes a `SELECT` keep its rows from being changed until this unit of work ends. SQLite has one writer anyway.

@@ -30,12 +30,21 @@ pub enum StoreError {
     /// The row, or one that it refers to, is not there, or no longer in the state that the change needs.
     #[error("the row is gone or has changed")]
     Gone,
+    /// Who acts is gone, inactive or disabled, or their token is dead.
+    #[error("who acts may not be signed in any more")]
+    NoStanding,
+    /// Who acts has another role, organization or other permissions than those that were checked.
+    #[error("the rights of who acts have changed")]
+    RightsChanged,
+    /// The issuance policy is another than the one that was checked.
+    #[error("the issuance policy has changed")]
+    PolicyChanged,
+    /// A CA that was to sign was revoked, or one above it.
+    #[error("the CA was revoked")]
+    IssuerRevoked,
     /// The certificate is revoked already.
     #[error("the certificate is revoked already")]
     AlreadyRevoked,
-    /// The CA that is to sign, or one above it, was revoked.
-    #[error("the CA that is to sign, or one above it, was revoked")]
-    IssuerRevoked,
     /// A CA that others hang below cannot be deleted.
     #[error("the CA has children")]
     HasChildren,

@@ -9,6 +9,7 @@ use crate::{
     certificates::{self, mark_revoked, put_on_crl},
     db::{Table, Tx},
     error::StoreError,
+    grants::{self, Grant},
 };
 
 /// A CA that is brought along, and what it issued.
@@ -50,12 +51,15 @@ impl Store {
         import: ImportedAuthority,
         dry_run: bool,
         now: Timestamp,
+        grant: Grant,
         audit: impl FnOnce(&CaImported) -> NewAudit + Send + 'static,
     ) -> Result<CaImported, StoreError> {
         let done = self
             .db
             .write(move |tx| {
                 Box::pin(async move {
+                    tx.lock_table(Table::Authorities).await?;
+                    grants::check(tx, &grant).await?;
                     let mut report = import_all(tx, &import, now).await?;
                     report.dry_run = dry_run;
                     if dry_run {
@@ -84,7 +88,6 @@ async fn import_all(
     import: &ImportedAuthority,
     now: Timestamp,
 ) -> Result<CaImported, StoreError> {
-    tx.lock_table(Table::Authorities).await?;
     let (id, created) = match present(tx, &import.authority).await? {
         Some(id) => (id, false),
         None => (create(tx, &import.authority, now).await?, true),

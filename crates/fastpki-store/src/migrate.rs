@@ -1,5 +1,7 @@
 //! Numbered, forward-only migrations, under a lock, all pending ones in one transaction.
 
+mod enums;
+
 use fastpki_types::Timestamp;
 
 use crate::{
@@ -15,12 +17,8 @@ struct Script {
     script: &'static str,
 }
 
-const MIGRATIONS: [Script; 5] = [
-    Script {
-        version: BASELINE,
-        name: "fastpki_0_4",
-        script: include_str!("../migrations/0001_fastpki_0_4.sql"),
-    },
+const MIGRATIONS: [Script; 6] = [
+    Script { version: BASELINE, name: "fastpki_0_4", script: BASELINE_SCRIPT },
     Script { version: 2, name: "own", script: include_str!("../migrations/0002_own.sql") },
     Script {
         version: 3,
@@ -28,8 +26,15 @@ const MIGRATIONS: [Script; 5] = [
         script: include_str!("../migrations/0003_encryption_keys.sql"),
     },
     Script { version: 4, name: "principals", script: include_str!("../migrations/0004_principals.sql") },
+    Script {
+        version: 5,
+        name: "audit_actions",
+        script: include_str!("../migrations/0005_audit_actions.sql"),
+    },
     Script { version: 6, name: "authorities", script: include_str!("../migrations/0006_authorities.sql") },
 ];
+
+const BASELINE_SCRIPT: &str = include_str!("../migrations/0001_fastpki_0_4.sql");
 
 /// The last migration.
 pub(crate) const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
@@ -37,8 +42,8 @@ pub(crate) const NEWEST: i32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 /// The migration that makes what FastPKI 0.4.0 made; an adopted database has it already.
 const BASELINE: i32 = 1;
 
-/// The revision at which FastPKI 0.4.0 leaves its database.
-const ALEMBIC_HEAD: &str = "d968617a7e2f";
+/// The revisions at which FastPKI 0.4.0 leaves its database: the release, and its main branch two commits later.
+const REVISIONS_OF_0_4: [&str; 2] = ["c7d99ce53025", "d968617a7e2f"];
 
 /// Brings the database to this program's schema, or refuses it with what to do.
 pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
@@ -63,7 +68,8 @@ pub(crate) async fn migrate(db: &Db, now: Timestamp) -> Result<(), StoreError> {
                 tx.script(&dialect(migration.script, tx.is_sqlite())).await?;
                 record(tx, migration, now).await?;
             }
-            Ok(())
+            // Last: PostgreSQL takes no value in the transaction that adds it.
+            enums::complete(tx, BASELINE_SCRIPT).await
         })
     })
     .await
@@ -134,19 +140,33 @@ async fn check_stamp(tx: &mut Tx) -> Result<(), StoreError> {
             Some(mut row) => row.next()?,
             None => None,
         };
-    if stamp.as_deref() == Some(ALEMBIC_HEAD) {
+    let Some(found) = stamp else {
+        return Err(StoreError::Unusable(format!(
+            "the table alembic_version is empty: FastPKI's own migrations did not finish, and {}",
+            bring_to_0_4()
+        )));
+    };
+    if REVISIONS_OF_0_4.contains(&found.as_str()) {
         return Ok(());
     }
     Err(StoreError::Unusable(format!(
-        "the database is at revision {} of FastPKI, not at that of 0.4.0 ({ALEMBIC_HEAD}): start FastPKI 0.4.0 on it once, which brings it there, and then this program",
-        stamp.as_deref().unwrap_or("(none)")
+        "the database is at revision {} of FastPKI, and {}",
+        found.escape_debug(),
+        bring_to_0_4()
     )))
+}
+
+fn bring_to_0_4() -> String {
+    format!(
+        "only a database of FastPKI 0.4.0 can be adopted (revision {}): back it up, update the old FastPKI to 0.4.0, start that on it once, and then start this program; docs/migrating-from-0.4.md has the steps",
+        REVISIONS_OF_0_4.join(" or ")
+    )
 }
 
 /// The tables of FastPKI 0.4.0 with their columns, as the first migration makes them.
 fn schema_of_0_4() -> Result<Vec<(String, Vec<String>)>, StoreError> {
     let model = rusqlite::Connection::open_in_memory()?;
-    model.execute_batch(&dialect(MIGRATIONS[0].script, true))?;
+    model.execute_batch(&dialect(BASELINE_SCRIPT, true))?;
     let mut tables: Vec<(String, Vec<String>)> = Vec::new();
     let mut statement = model.prepare(
         "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY t.rowid",

@@ -21,6 +21,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = OrganizationId(tx.next_id(Table::Organizations).await?);
                     tx.execute(
                         "/* create_organization */
@@ -43,7 +44,7 @@ impl Store {
         id: OrganizationId,
         change: OrganizationUpdate,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<Organization, StoreError> {
         let sql = "/* update_organization */
                    UPDATE organizations
@@ -52,6 +53,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let values = [id.into(), change.name.into(), change.description.into(), now.into()];
                     let row = tx.row(sql, &values).await?.ok_or(StoreError::Gone)?;
                     audit::record(tx, &audit, Some(id.0)).await?;
@@ -62,10 +64,15 @@ impl Store {
     }
 
     /// Deletes an organization that has nothing any more. Its audit log stays, for superusers.
-    pub async fn delete_organization(&self, id: OrganizationId, audit: NewAudit) -> Result<(), StoreError> {
+    pub async fn delete_organization(
+        &self,
+        id: OrganizationId,
+        mut audit: NewAudit,
+    ) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     for (what, sql) in [
                         ("users", "/* has_users */ SELECT id FROM users WHERE organization_id = $1 LIMIT 1"),
                         (

@@ -19,7 +19,7 @@ impl Store {
         account: ServiceAccountId,
         rules: IssuanceRules,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<IssuancePolicy, StoreError> {
         let sql = "/* set_policy */
                    INSERT INTO issuance_policies
@@ -35,6 +35,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = PolicyId(tx.next_id(Table::Policies).await?);
                     let types: Vec<&str> =
                         rules.allowed_certificate_types.iter().map(|kind| kind.name()).collect();
@@ -64,11 +65,16 @@ impl Store {
     }
 
     /// Removes the policy of a service account, if it has one; only then there is an entry.
-    pub async fn clear_policy(&self, account: ServiceAccountId, audit: NewAudit) -> Result<(), StoreError> {
+    pub async fn clear_policy(
+        &self,
+        account: ServiceAccountId,
+        mut audit: NewAudit,
+    ) -> Result<(), StoreError> {
         let sql = "/* clear_policy */ DELETE FROM issuance_policies WHERE service_account_id = $1";
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     if tx.execute(sql, &[account.into()]).await? > 0 {
                         audit::record(tx, &audit, Some(account.0)).await?;
                     }
@@ -80,14 +86,17 @@ impl Store {
 }
 
 async fn one(tx: &mut Tx, account: ServiceAccountId) -> Result<Option<IssuancePolicy>, StoreError> {
-    let sql = "/* policy */
-               SELECT id, service_account_id, cn_patterns, san_dns_patterns, san_ip_cidrs, san_email_domains,
-                      allowed_ca_ids, allowed_certificate_types, max_validity_days, created_at, updated_at
-               FROM issuance_policies WHERE service_account_id = $1";
-    tx.row(sql, &[account.into()]).await?.map(policy).transpose()
+    tx.row(ONE, &[account.into()]).await?.map(policy).transpose()
 }
 
-fn policy(mut row: Row) -> Result<IssuancePolicy, StoreError> {
+/// The policy of a service account.
+pub(crate) const ONE: &str = "/* policy */
+    SELECT id, service_account_id, cn_patterns, san_dns_patterns, san_ip_cidrs, san_email_domains, allowed_ca_ids,
+           allowed_certificate_types, max_validity_days, created_at, updated_at
+    FROM issuance_policies WHERE service_account_id = $1";
+
+/// A row of [`ONE`].
+pub(crate) fn policy(mut row: Row) -> Result<IssuancePolicy, StoreError> {
     Ok(IssuancePolicy {
         id: row.next()?,
         service_account_id: row.next()?,

@@ -70,7 +70,7 @@ impl Store {
         new: ServiceAccountCreate,
         creator: Option<UserId>,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<ServiceAccount, StoreError> {
         let sql = "/* create_service_account */
                    INSERT INTO service_accounts
@@ -80,6 +80,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = ServiceAccountId(tx.next_id(Table::ServiceAccounts).await?);
                     let values = [
                         id.into(),
@@ -136,7 +137,7 @@ impl Store {
         id: ServiceAccountId,
         change: ServiceAccountChange,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<ServiceAccount, StoreError> {
         let sql = "/* update_service_account */
                    UPDATE service_accounts
@@ -150,6 +151,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let values = [
                         id.into(),
                         change.name.into(),
@@ -176,11 +178,12 @@ impl Store {
     pub async fn delete_service_account(
         &self,
         id: ServiceAccountId,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     for sql in [
                         "/* delete_tokens */ DELETE FROM service_account_tokens WHERE service_account_id = $1",
                         "/* delete_policy */ DELETE FROM issuance_policies WHERE service_account_id = $1",
@@ -212,7 +215,7 @@ impl Store {
         account: ServiceAccountId,
         new: NewToken,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<ServiceAccountToken, StoreError> {
         let sql = "/* create_service_account_token */
                    INSERT INTO service_account_tokens
@@ -221,6 +224,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     let id = ServiceAccountTokenId(tx.next_id(Table::ServiceAccountTokens).await?);
                     let values: [Value; 8] = [
                         id.into(),
@@ -272,7 +276,7 @@ impl Store {
         &self,
         account: ServiceAccountId,
         id: ServiceAccountTokenId,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<bool, StoreError> {
         let exists = "/* service_account_token */
                       SELECT id FROM service_account_tokens WHERE id = $1 AND service_account_id = $2";
@@ -282,6 +286,7 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    audit.admit(tx).await?;
                     if tx.row(exists, &[id.into(), account.into()]).await?.is_none() {
                         return Ok(false);
                     }

@@ -84,6 +84,7 @@ impl Store {
     /// Makes an access token, by its `jti`, and a refresh token useless.
     pub async fn sign_out(
         &self,
+        user: UserId,
         access_token: Option<(String, Timestamp)>,
         refresh_hash: String,
         now: Timestamp,
@@ -92,6 +93,8 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    // What the token is used for at this moment is written before, or fails.
+                    users::locked(tx, user).await?.ok_or(StoreError::Gone)?;
                     if let Some((jti, ends)) = access_token {
                         let id = tx.next_id(Table::BlocklistedTokens).await?;
                         let sql = "/* blocklist_token */

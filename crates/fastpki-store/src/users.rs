@@ -86,16 +86,20 @@ impl Store {
         &self,
         new: NewUser,
         now: Timestamp,
-        audit: NewAudit,
+        mut audit: NewAudit,
     ) -> Result<User, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     if new.must_be_first {
                         tx.lock_table(Table::Users).await?;
-                        if tx.row("/* any_user */ SELECT id FROM users LIMIT 1", &[]).await?.is_some() {
-                            return Err(StoreError::NotFirstUser);
-                        }
+                    } else {
+                        tx.will_write(Table::Users).await?;
+                    }
+                    audit.admit(tx).await?;
+                    let any = "/* any_user */ SELECT id FROM users LIMIT 1";
+                    if new.must_be_first && tx.row(any, &[]).await?.is_some() {
+                        return Err(StoreError::NotFirstUser);
                     }
                     let id = UserId(tx.next_id(Table::Users).await?);
                     tx.execute(
@@ -145,7 +149,7 @@ impl Store {
         was: User,
         change: UserChange,
         now: Timestamp,
-        audits: Vec<NewAudit>,
+        mut audits: Vec<NewAudit>,
     ) -> Result<User, StoreError> {
         self.db
             .write(move |tx| {
@@ -153,6 +157,9 @@ impl Store {
                     let may_demote = change.role.is_some() || change.is_active.is_some();
                     if may_demote {
                         tx.lock_table(Table::Users).await?;
+                    }
+                    for audit in &mut audits {
+                        audit.admit(tx).await?;
                     }
                     update(tx, &was, &change, now).await?;
                     if may_demote {
@@ -171,11 +178,12 @@ impl Store {
     }
 
     /// Deletes a user with their tokens. What they had created stays, as nobody's; the audit log keeps their name.
-    pub async fn delete_user(&self, id: UserId, audit: NewAudit) -> Result<(), StoreError> {
+    pub async fn delete_user(&self, id: UserId, mut audit: NewAudit) -> Result<(), StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Users).await?;
+                    audit.admit(tx).await?;
                     for sql in [
                         "/* delete_refresh_tokens */ DELETE FROM refresh_tokens WHERE user_id = $1",
                         "/* disown_authorities */

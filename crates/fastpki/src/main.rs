@@ -11,6 +11,7 @@ mod manual;
 mod output;
 mod progress;
 mod serve;
+mod signals;
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 

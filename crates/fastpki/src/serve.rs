@@ -1,24 +1,32 @@
 //! `fastpki serve`: read the settings, start the engine, listen, and stop when told to.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use fastpki_engine::{Engine, Progress};
 use fastpki_server::{
-    AppState, Running, Tls, WebSettings, encryption_keys, engine_config, serve as listen,
+    AppState, ConnectionBounds, Running, Tls, WebSettings, encryption_keys, engine_config, serve as listen,
     settings::{Settings, read_key_file},
+    stop_within,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{environment, progress::Watch};
+use crate::{environment, progress::Watch, signals::Signals};
 
 /// Runs the server until it is told to stop. An error is a text for the operator.
 pub(crate) fn serve() -> Result<(), String> {
     let settings = environment::settings()?;
     environment::start_log(settings.log_level, settings.log_format);
-    environment::runtime()?.block_on(run(settings))
+    // Before anything that takes long: unless they are caught, a SIGHUP ends the process, and as the first process
+    // of a container it does not see a SIGTERM.
+    let signals = Signals::catch(stop_within(grace(&settings)))
+        .map_err(|error| format!("error: signals cannot be received: {error}"))?;
+    let runtime = environment::runtime()?;
+    let served = runtime.block_on(run(settings, signals));
+    // Keys that are being made, and a database that hangs, are not waited for: nobody waits for what they would give.
+    runtime.shutdown_background();
+    served
 }
 
-async fn run(settings: Settings) -> Result<(), String> {
+async fn run(settings: Settings, mut signals: Signals) -> Result<(), String> {
     for note in &settings.notes {
         tracing::warn!("{note}");
     }
@@ -28,15 +36,27 @@ async fn run(settings: Settings) -> Result<(), String> {
         );
     }
     let failed = |what: &str, error: &dyn std::fmt::Display| format!("error: {what}{error}");
-    // Before anything that takes long: unless it is caught, a SIGHUP ends the process.
-    let signals = Signals::new().map_err(|error| failed("signals cannot be received: ", &error))?;
     let progress: Arc<Progress> = Arc::default();
     let config = engine_config(&settings, Arc::clone(&progress)).map_err(|error| failed("", &error))?;
     let watch = Watch::over(&progress, |line| tracing::info!("{line}"));
-    let engine = Engine::start(config).await;
+    // A task of its own: where it waits, for a lock or for the disk, signals are seen all the same.
+    let starting = tokio::spawn(async move {
+        let engine = Engine::start(config).await?;
+        let awaits_first_user = engine.awaits_first_user().await?;
+        Ok::<_, fastpki_engine::Error>((engine, awaits_first_user))
+    });
+    let started = tokio::select! {
+        started = starting => started.map_err(|error| failed("the start was cut short: ", &error))?,
+        () = signals.told_to_stop() => {
+            drop(watch);
+            tracing::info!("told to stop before listening: stopped; what the start had to do is done by the next one");
+            return Ok(());
+        }
+    };
     drop(watch);
-    let engine = Arc::new(engine.map_err(|error| failed("", &error))?);
-    if engine.awaits_first_user().await.map_err(|error| failed("", &error))? {
+    let (engine, awaits_first_user) = started.map_err(|error| failed("", &error))?;
+    let engine = Arc::new(engine);
+    if awaits_first_user {
         tracing::warn!(
             "there is no user yet: whoever first sends POST {}/users/ decides who runs this PKI. Do it now, or run `fastpki admin create-user`",
             settings.api_prefix
@@ -52,12 +72,19 @@ async fn run(settings: Settings) -> Result<(), String> {
     let running =
         listen(state, listener, tls).map_err(|error| failed("the server did not start: ", &error))?;
     tracing::info!("listening on {scheme}://{}", running.address);
-    signals.wait(&engine, key_file, running.tls.as_ref()).await;
+    follow(&mut signals, &engine, key_file, running.tls.as_ref()).await;
     stop(running).await
+}
+
+/// How long requests may take once the server was told to stop.
+fn grace(settings: &Settings) -> Duration {
+    Duration::from_secs(settings.stop_seconds.into())
 }
 
 fn web_settings(settings: Settings) -> WebSettings {
     WebSettings {
+        grace: grace(&settings),
+        connections: ConnectionBounds::for_open_files(raised_file_limit()),
         api_prefix: settings.api_prefix,
         https: settings.tls.is_some(),
         project_name: settings.project_name,
@@ -70,46 +97,34 @@ fn web_settings(settings: Settings) -> WebSettings {
     }
 }
 
-/// What the process is told from outside.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+/// Raises the limit of open files as far as this process may, and tells it: each connection is one.
+fn raised_file_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum.unwrap_or(u64::MAX),
+        Err(_) => current.unwrap_or(u64::MAX),
+    }
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits until the process is to end; reads the files of keys again as often as it is told to.
-    async fn wait(mut self, engine: &Arc<Engine>, key_file: Option<PathBuf>, tls: Option<&Tls>) {
-        let one_at_a_time: Arc<tokio::sync::Mutex<()>> = Arc::default();
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    if let Some(tls) = tls {
-                        tls.reload();
-                    }
-                    if tls.is_some() && key_file.is_none() {
-                        continue;
-                    }
-                    let (engine, key_file) = (Arc::clone(engine), key_file.clone());
-                    let turn = Arc::clone(&one_at_a_time).lock_owned();
-                    tokio::spawn(async move {
-                        let turn = turn.await;
-                        reload_keys(&engine, key_file).await;
-                        drop(turn);
-                    });
-                }
-            }
+/// Waits until the process is to end; reads the files of keys again as often as it is told to.
+async fn follow(signals: &mut Signals, engine: &Arc<Engine>, key_file: Option<PathBuf>, tls: Option<&Tls>) {
+    let one_at_a_time: Arc<tokio::sync::Mutex<()>> = Arc::default();
+    while signals.told_to_reload().await {
+        if let Some(tls) = tls {
+            tls.reload();
         }
+        if tls.is_some() && key_file.is_none() {
+            continue;
+        }
+        let (engine, key_file) = (Arc::clone(engine), key_file.clone());
+        let turn = Arc::clone(&one_at_a_time).lock_owned();
+        tokio::spawn(async move {
+            let turn = turn.await;
+            reload_keys(&engine, key_file).await;
+            drop(turn);
+        });
     }
 }
 

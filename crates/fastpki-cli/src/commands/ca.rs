@@ -72,7 +72,7 @@ enum CaCommand {
     /// The addresses of its CRL and certificate stay those of its first name. A new base of these addresses goes into what
     /// it signs from now on: keep the old one working for as long as certificates name it.
     #[command(after_help = "Examples:
-  fastpki ca update 2 --allow-leaf-certs              # creating a CA below one ends its other certificates
+  fastpki ca update 2 --allow-leaf-certs              # after a CA was created below it
   fastpki ca update 2 --name 'Example Issuing 2026' --crl-base-url https://pki.example.com")]
     Update {
         /// The CA's id.

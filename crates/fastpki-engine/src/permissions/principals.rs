@@ -1,5 +1,6 @@
 //! Who may change users, organizations and service accounts.
 
+use fastpki_store::Held;
 use fastpki_types::{CaUpdate, OrganizationId, ServiceAccount, User, UserRole, UserUpdate};
 
 use super::{Action, Owned, Permit, allows};
@@ -53,7 +54,8 @@ impl Caller {
             if is_self && (change.role.is_some() || change.is_active.is_some()) {
                 return forbidden("nobody changes their own role or activity: ask another superuser");
             }
-            return Ok(self.granted((user, change)));
+            let held = held_user(&user);
+            return Ok(self.granted((user, change), [held]));
         }
         let administers = self.administers(user.organization_id) && user.role != UserRole::Superuser;
         if !is_self && !administers {
@@ -65,7 +67,8 @@ impl Caller {
         if change.flags.any() && !administers {
             return forbidden("flags are changed by admins of the user's organization and by superusers");
         }
-        Ok(self.granted((user, change)))
+        let held = held_user(&user);
+        Ok(self.granted((user, change), [held]))
     }
 
     /// Leave to delete a user: superusers, but not themselves.
@@ -76,7 +79,8 @@ impl Caller {
         if self.user_id() == Some(user.id) {
             return Err(Error::Invalid("nobody deletes themselves: ask another superuser".into()));
         }
-        Ok(self.granted(user))
+        let held = held_user(&user);
+        Ok(self.granted(user, [held]))
     }
 
     /// Whether the caller may look into an organization: its members, superusers.
@@ -93,7 +97,7 @@ impl Caller {
         organization: OrganizationId,
     ) -> Result<Permit<UpdateOrganization, OrganizationId>, Error> {
         self.check_administers(organization)?;
-        Ok(self.granted(organization))
+        Ok(self.granted(organization, []))
     }
 
     /// Leave to delete an organization: superusers.
@@ -104,7 +108,7 @@ impl Caller {
         if !self.is_superuser() {
             return forbidden("only superusers delete organizations");
         }
-        Ok(self.granted(organization))
+        Ok(self.granted(organization, []))
     }
 
     /// Whether the caller may change an organization and its members, whoever they are.
@@ -127,7 +131,8 @@ impl Caller {
         if !self.is_superuser() && (user.role == UserRole::Superuser || !is_free) {
             return forbidden("admins add users without an organization who are no superusers");
         }
-        Ok(self.granted((organization, user)))
+        let held = held_user(&user);
+        Ok(self.granted((organization, user), [held]))
     }
 
     /// Leave to take a user out of an organization: superusers; its admins, but not superusers.
@@ -145,7 +150,16 @@ impl Caller {
         } else if user.role == UserRole::Superuser || !is_member {
             return forbidden("admins remove users of their own organization who are no superusers");
         }
-        Ok(self.granted((organization, user)))
+        let held = held_user(&user);
+        Ok(self.granted((organization, user), [held]))
+    }
+
+    /// Whether the caller may change anything of a CA: its organization's admins, superusers.
+    pub fn check_changes(&self, row: &AuthorityRow) -> Result<(), Error> {
+        if self.is_superuser() || self.administers(row.ca.organization_id) {
+            return Ok(());
+        }
+        forbidden("only admins of its organization and superusers change a CA")
     }
 
     /// Leave to change a CA: superusers; its organization's admins, but not whose it is.
@@ -154,16 +168,12 @@ impl Caller {
         row: AuthorityRow,
         change: &CaUpdate,
     ) -> Result<Permit<UpdateCa, AuthorityRow>, Error> {
-        if self.is_superuser() {
-            return Ok(self.granted(row));
-        }
-        if change.organization_id.is_some() {
+        self.check_changes(&row)?;
+        if change.organization_id.is_some() && !self.is_superuser() {
             return forbidden("only superusers give a CA to another organization");
         }
-        if !self.administers(row.ca.organization_id) {
-            return forbidden("only admins of its organization and superusers change a CA");
-        }
-        Ok(self.granted(row))
+        let held = row.held(Action::Read);
+        Ok(self.granted(row, [held]))
     }
 
     /// Leave to revoke a CA: whoever may revoke what its parent signed. A CA without a parent here cannot be revoked;
@@ -181,7 +191,10 @@ impl Caller {
             );
         }
         match parent {
-            Some(parent) => Ok(self.granted((row, parent))),
+            Some(parent) => {
+                let held = [parent.held(Action::RevokeCert), row.held(Action::Read)];
+                Ok(self.granted((row, parent), held))
+            }
             None if row.ca.is_root => Err(Error::Invalid(
                 "a root cannot be revoked, since programs trust it without asking a CRL: have it removed wherever it is \
                  trusted, revoke the CAs below it, and delete it"
@@ -199,11 +212,11 @@ impl Caller {
         asked: Option<OrganizationId>,
     ) -> Result<Permit<ImportCa, Option<OrganizationId>>, Error> {
         if self.is_superuser() {
-            return Ok(self.granted(asked.or(self.organization_id)));
+            return Ok(self.granted(asked.or(self.organization_id), []));
         }
         match self.organization_id {
             Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
-                Ok(self.granted(Some(own)))
+                Ok(self.granted(Some(own), []))
             }
             _ => forbidden("only admins, into their own organization, and superusers import CAs"),
         }
@@ -219,11 +232,11 @@ impl Caller {
             let organization = asked.or(self.organization_id).ok_or_else(|| {
                 Error::Invalid("say whose the service account is to be: give organization_id".into())
             })?;
-            return Ok(self.granted(organization));
+            return Ok(self.granted(organization, []));
         }
         match self.organization_id {
             Some(own) if self.role == UserRole::Admin && asked.is_none_or(|asked| asked == own) => {
-                Ok(self.granted(own))
+                Ok(self.granted(own, []))
             }
             _ => forbidden("only admins, in their own organization, and superusers manage service accounts"),
         }
@@ -238,7 +251,8 @@ impl Caller {
         if !self.is_superuser() && !self.administers(Some(account.organization_id)) {
             return forbidden("only admins and superusers manage service accounts");
         }
-        Ok(self.granted(account))
+        let held = Held::ServiceAccount { id: account.id, organization_id: account.organization_id };
+        Ok(self.granted(account, [held]))
     }
 
     /// Whether the caller sees a service account: another organization's is not there.
@@ -254,6 +268,11 @@ impl Caller {
     }
 }
 
+/// A user as they are where a permit to change them is given.
+fn held_user(user: &User) -> Held {
+    Held::User { id: user.id, role: user.role, organization_id: user.organization_id }
+}
+
 /// The change without what is as it was.
 fn effective(mut change: UserUpdate, user: &User) -> UserUpdate {
     change.email = change.email.filter(|email| *email != user.email);
@@ -266,6 +285,6 @@ fn effective(mut change: UserUpdate, user: &User) -> UserUpdate {
     change
 }
 
-fn forbidden<T>(text: &str) -> Result<T, Error> {
+pub(super) fn forbidden<T>(text: &str) -> Result<T, Error> {
     Err(Error::Forbidden(text.into()))
 }

@@ -21,6 +21,8 @@ fn user(role: UserRole, organization_id: Option<OrganizationId>) -> Caller {
         organization_id,
         flags: Flags::default(),
         access_token: None,
+        tokens_invalidated_at: None,
+        account_token: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{MAX_NAME, POST};
 use crate::{
     answers::NoContent,
     error::ApiError,
-    extract::{Body, ClientAddress, FormBody, SignedUser},
+    extract::{Body, ClientAddress, FormBody, MAX_ANONYMOUS_BODY, SignedUser},
     fields::{Fields, FromFields, Text},
     routes::Routes,
     state::AppState,
@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn routes() -> Routes {
     Routes::tagged("authentication")
-        .on(POST, "/auth/token", token, "Sign in with name and password", &[401])
+        .on(POST, "/auth/token", token, "Sign in with name and password", &[401, 503])
         .on(POST, "/auth/refresh", refresh, "Spend a refresh token for the next pair of tokens", &[401])
         .on(POST, "/auth/logout", logout, "Sign out: the access token and the refresh token die", &[403])
         .on(POST, "/auth/invalidate", invalidate, "Make every token of one's own invalid", &[])
@@ -68,7 +68,7 @@ impl FromFields for RefreshTokenRequest {
 
 async fn refresh(
     State(state): State<AppState>,
-    Body(body): Body<RefreshTokenRequest>,
+    Body(body): Body<RefreshTokenRequest, MAX_ANONYMOUS_BODY>,
 ) -> Result<Json<Token>, ApiError> {
     Ok(Json(state.engine.refresh(&body.refresh_token).await?))
 }
@@ -76,7 +76,7 @@ async fn refresh(
 async fn logout(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
-    Body(body): Body<RefreshTokenRequest>,
+    Body(body): Body<RefreshTokenRequest, MAX_ANONYMOUS_BODY>,
 ) -> Result<NoContent, ApiError> {
     state.engine.sign_out(caller, &body.refresh_token).await?;
     Ok(NoContent)

@@ -15,7 +15,7 @@ use super::{DELETE, GET, MAX_DAYS, MAX_DN, MAX_NAME, MAX_TEXT, PATCH, POST, cert
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{BaseUrl, Body, PathId, Query, Signed, SignedUser},
+    extract::{BaseUrl, PathId, Query, Signed, SignedUser, Unread},
     fields::{Fields, FromFields, Text},
     listing::{self, Item, Listed, Page},
     routes::Routes,
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Routes {
             "/cas/import",
             import,
             "Bring along a CA of another program with what it issued; admins and superusers",
-            &[400, 403, 409],
+            &[400, 403, 409, 503],
         )
         .on(GET, "/cas/{ca_id}", show, "A CA, without its private key", &[403, 404])
         .on(
@@ -61,7 +61,7 @@ pub(super) fn routes() -> Routes {
             "Revoke a CA under its parent; 409 if it is revoked already",
             &[400, 403, 404, 409],
         )
-        .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404])
+        .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404, 409])
         .on(GET, "/cas/{ca_id}/chain", chain, "From a CA to its root", &[403, 404])
         .on(GET, "/cas/{ca_id}/children", children, "The CAs right below a CA", &[403, 404])
 }
@@ -240,10 +240,11 @@ async fn create(
     State(state): State<AppState>,
     Signed(caller): Signed,
     BaseUrl(base): BaseUrl,
-    Body(new): Body<CaCreate>,
+    body: Unread<CaCreate>,
 ) -> Result<Created<CaDetail>, ApiError> {
     let engine = &state.engine;
     let home = caller.permit_create_ca()?;
+    let new = body.read().await?;
     let (row, private_key) = match new.parent_ca_id {
         None => engine.create_root(home, new).await?,
         Some(parent) => {
@@ -263,10 +264,15 @@ async fn create(
 async fn import(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
-    Body(import): Body<CaImport, MAX_IMPORT>,
+    body: Unread<CaImport, MAX_IMPORT>,
 ) -> Result<Json<CaImported>, ApiError> {
+    caller.check_imports()?;
+    let turn = state.large_bodies.turn().await?;
+    let import = body.read_large(&turn).await?;
     let permit = caller.permit_import(import.organization_id)?;
-    Ok(Json(state.engine.import_authority(&caller, permit, import).await?))
+    let imported = state.engine.import_authority(&caller, permit, import).await?;
+    drop(turn);
+    Ok(Json(imported))
 }
 
 impl Item for Ca {
@@ -342,9 +348,12 @@ async fn update(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CaId>,
-    Body(change): Body<CaUpdate>,
+    body: Unread<CaUpdate>,
 ) -> Result<Json<Ca>, ApiError> {
-    let permit = caller.permit_update_authority(state.engine.authority(id).await?, &change)?;
+    let row = state.engine.authority(id).await?;
+    caller.check_changes(&row)?;
+    let change = body.read().await?;
+    let permit = caller.permit_update_authority(row, &change)?;
     Ok(Json(state.engine.update_authority(permit, change).await?.ca))
 }
 
@@ -352,12 +361,13 @@ async fn revoke(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CaId>,
-    Body(body): Body<CertificateRevoke>,
+    body: Unread<CertificateRevoke>,
 ) -> Result<Json<Ca>, ApiError> {
     let row = state.engine.authority(id).await?;
     let parent = state.engine.parent(&row).await?;
     let permit = caller.permit_revoke_authority(row, parent)?;
-    Ok(Json(state.engine.revoke_authority(permit, body.reason).await?.ca))
+    let reason = body.read().await?.reason;
+    Ok(Json(state.engine.revoke_authority(permit, reason).await?.ca))
 }
 
 async fn delete(

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     answers::Created,
     error::ApiError,
-    extract::{BaseUrl, Body, PathId, Query, Signed},
+    extract::{BaseUrl, Body, PathId, Query, Signed, Unread},
     fields::{Fields, FromFields, Text},
     listing::{self, Item, Listed, Page},
     routes::Routes,
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Routes {
             "/certificates/{cert_id}/private-key",
             private_key,
             "A certificate with its private key, or null where the server has none",
-            &[403, 404],
+            &[403, 404, 409],
         )
         .on(
             POST,
@@ -119,10 +119,11 @@ async fn create(
     Signed(caller): Signed,
     BaseUrl(base): BaseUrl,
     Query(Issuer(issuer)): Query<Issuer>,
-    Body(new): Body<CertificateCreate>,
+    body: Unread<CertificateCreate>,
 ) -> Result<Created<CertificateDetail>, ApiError> {
     let issuer = state.engine.issuer(issuer).await?;
     let permit = caller.permit::<Issue, _>(issuer)?;
+    let new = body.read().await?;
     let issued = state.engine.issue(permit, &caller, new, &base).await?;
     Ok(Created(detail(issued)))
 }
@@ -144,9 +145,10 @@ async fn renew(
     Signed(caller): Signed,
     BaseUrl(base): BaseUrl,
     PathId(id): PathId<CertificateId>,
-    Body(renewal): Body<CertificateRenew>,
+    body: Unread<CertificateRenew>,
 ) -> Result<Created<CertificateDetail>, ApiError> {
     let permit = caller.permit::<Issue, _>(state.engine.certificate(id).await?)?;
+    let renewal = body.read().await?;
     let issued = state.engine.renew(permit, &caller, renewal, &base).await?;
     Ok(Created(detail(issued)))
 }
@@ -175,9 +177,10 @@ async fn revoke(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CertificateId>,
-    Body(body): Body<CertificateRevoke>,
+    body: Unread<CertificateRevoke>,
 ) -> Result<Json<Certificate>, ApiError> {
     let permit = caller.permit::<Revoke, _>(state.engine.certificate(id).await?)?;
+    let body = body.read().await?;
     Ok(Json(state.engine.revoke(permit, body.reason).await?.certificate))
 }
 
@@ -260,14 +263,14 @@ async fn list(
     let mut filter = query.filter(caller.visible(), state.engine.now());
     if let Some(fingerprint) = fingerprint {
         // No row has a negative id.
-        let found = state.engine.certificate_by_fingerprint(filter.clone(), &fingerprint).await?;
+        let found = state.engine.certificate_by_fingerprint(&caller, filter.clone(), &fingerprint).await?;
         filter.id = Some(found.unwrap_or(CertificateId(-1)));
     }
-    let total = state.engine.count_certificates(filter.clone()).await?;
+    let total = state.engine.count_certificates(&caller, filter.clone()).await?;
     listing::list(uri.path(), uri.query().unwrap_or_default(), page, total, move |after, skip, limit| {
-        let (engine, filter) = (state.engine.clone(), filter.clone());
+        let (engine, caller, filter) = (state.engine.clone(), caller.clone(), filter.clone());
         async move {
-            let rows = engine.certificates(filter, CertificateId(after), skip, limit).await?;
+            let rows = engine.certificates(&caller, filter, CertificateId(after), skip, limit).await?;
             Ok(rows.into_iter().map(|row| row.certificate).collect())
         }
     })

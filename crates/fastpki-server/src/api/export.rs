@@ -16,14 +16,20 @@ use crate::{
 pub(super) fn routes() -> Routes {
     Routes::tagged("export")
         .on(GET, "/export/ca/{ca_id}/certificate", ca_certificate, "A CA's certificate as PEM", &[403, 404])
-        .on(GET, "/export/ca/{ca_id}/private-key", ca_private_key, "A CA's private key as PEM", &[403, 404])
+        .on(
+            GET,
+            "/export/ca/{ca_id}/private-key",
+            ca_private_key,
+            "A CA's private key as PEM",
+            &[403, 404, 409],
+        )
         .on(GET, "/export/certificate/{cert_id}", certificate, "A certificate as PEM", &[403, 404])
         .on(
             GET,
             "/export/certificate/{cert_id}/private-key",
             certificate_private_key,
             "A certificate's private key as PEM",
-            &[403, 404],
+            &[403, 404, 409],
         )
         .on(
             GET,

@@ -7,7 +7,7 @@ use super::{DELETE, GET, MAX_NAME, MAX_TEXT, POST, PUT};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{Body, PathId, PathIds, SignedUser},
+    extract::{PathId, PathIds, SignedUser, Unread},
     fields::{Fields, FromFields, Text},
     routes::Routes,
     state::AppState,
@@ -76,9 +76,10 @@ impl FromFields for OrganizationUpdate {
 async fn create(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
-    Body(new): Body<OrganizationCreate>,
+    body: Unread<OrganizationCreate>,
 ) -> Result<Created<Organization>, ApiError> {
     let permit = caller.permit_create_organization()?;
+    let new = body.read().await?;
     Ok(Created(state.engine.create_organization(permit, new).await?))
 }
 
@@ -101,9 +102,10 @@ async fn update(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     PathId(id): PathId<OrganizationId>,
-    Body(change): Body<OrganizationUpdate>,
+    body: Unread<OrganizationUpdate>,
 ) -> Result<Json<Organization>, ApiError> {
     let permit = caller.permit_update_organization(id)?;
+    let change = body.read().await?;
     Ok(Json(state.engine.update_organization(permit, change).await?))
 }
 

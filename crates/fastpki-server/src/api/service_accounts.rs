@@ -13,7 +13,7 @@ use super::{DELETE, GET, MAX_DAYS, MAX_NAME, MAX_TEXT, PATCH, POST, PUT};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{Body, PathId, PathIds, SignedUser},
+    extract::{PathId, PathIds, SignedUser, Unread},
     fields::{Fields, FromFields, Text},
     routes::Routes,
     state::AppState,
@@ -57,7 +57,7 @@ pub(super) fn routes() -> Routes {
             "/service-accounts/{sa_id}/tokens/{token_id}",
             revoke_token,
             "Revoke a token",
-            &[403, 404],
+            &[403, 404, 409],
         )
         .on(
             PUT,
@@ -72,7 +72,7 @@ pub(super) fn routes() -> Routes {
             "/service-accounts/{sa_id}/policy",
             clear_policy,
             "Let a service account have nothing issued",
-            &[403, 404],
+            &[403, 404, 409],
         )
 }
 
@@ -142,8 +142,10 @@ fn networks(fields: &mut Fields) -> Vec<String> {
 async fn create(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
-    Body(new): Body<ServiceAccountCreate>,
+    body: Unread<ServiceAccountCreate>,
 ) -> Result<Created<ServiceAccount>, ApiError> {
+    caller.check_creates_service_accounts()?;
+    let new = body.read().await?;
     let permit = caller.permit_create_service_account(new.organization_id)?;
     Ok(Created(state.engine.create_service_account(permit, new).await?))
 }
@@ -167,9 +169,10 @@ async fn update(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     PathId(id): PathId<ServiceAccountId>,
-    Body(change): Body<ServiceAccountUpdate>,
+    body: Unread<ServiceAccountUpdate>,
 ) -> Result<Json<ServiceAccount>, ApiError> {
     let permit = caller.permit_manage(state.engine.service_account(&caller, id).await?)?;
+    let change = body.read().await?;
     Ok(Json(state.engine.update_service_account(permit, change).await?))
 }
 
@@ -187,9 +190,10 @@ async fn create_token(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     PathId(id): PathId<ServiceAccountId>,
-    Body(new): Body<ServiceAccountTokenCreate>,
+    body: Unread<ServiceAccountTokenCreate>,
 ) -> Result<Created<NewServiceAccountToken>, ApiError> {
     let permit = caller.permit_manage(state.engine.service_account(&caller, id).await?)?;
+    let new = body.read().await?;
     Ok(Created(state.engine.create_service_account_token(permit, new).await?))
 }
 
@@ -215,9 +219,10 @@ async fn set_policy(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     PathId(id): PathId<ServiceAccountId>,
-    Body(rules): Body<IssuanceRules>,
+    body: Unread<IssuanceRules>,
 ) -> Result<Json<IssuancePolicy>, ApiError> {
     let permit = caller.permit_manage(state.engine.service_account(&caller, id).await?)?;
+    let rules = body.read().await?;
     Ok(Json(state.engine.set_policy(permit, rules).await?))
 }
 

@@ -1,14 +1,14 @@
 //! Users.
 
 use axum::{Json, extract::State};
-use fastpki_engine::{CreateUser, Error, Permit};
+use fastpki_engine::{Caller, CreateUser, Error, Permit};
 use fastpki_types::{OrganizationId, Password, User, UserCreate, UserId, UserUpdate};
 
 use super::{DELETE, GET, MAX_EMAIL, MAX_NAME, PATCH, POST};
 use crate::{
     answers::{Created, NoContent},
     error::ApiError,
-    extract::{Body, MaybeSigned, PathId, Query, SignedUser},
+    extract::{MAX_ANONYMOUS_BODY, MaybeSigned, PathId, Query, SignedUser, Unread},
     fields::{Fields, FromFields, Text},
     routes::Routes,
     state::AppState,
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Routes {
             "/users/",
             create,
             "Create a user: anybody the very first one, then admins and superusers",
-            &[400, 403],
+            &[400, 403, 503],
         )
         .on(GET, "/users/me", me, "Oneself", &[])
         .on(
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Routes {
             "/users/{user_id}",
             update,
             "Change a user; what is not given stays",
-            &[400, 403, 404, 409],
+            &[400, 403, 404, 409, 503],
         )
         .on(
             DELETE,
@@ -131,13 +131,12 @@ fn optional_password(fields: &mut Fields) -> Option<Password> {
 async fn create(
     State(state): State<AppState>,
     MaybeSigned(caller): MaybeSigned,
-    Body(new): Body<UserCreate>,
+    body: Unread<UserCreate, MAX_ANONYMOUS_BODY>,
 ) -> Result<Created<User>, ApiError> {
     let engine = &state.engine;
+    check_may_create(&state, caller.as_ref()).await?;
+    let new = body.read().await?;
     let user = match caller {
-        Some(caller) if caller.user_id().is_none() => {
-            return Err(Error::Unauthenticated("this is for users, not for service accounts").into());
-        }
         Some(caller) => {
             let open = state.web.allow_unauthenticated_registration;
             let permit = match caller.permit_create_user(new.clone()) {
@@ -159,6 +158,22 @@ async fn create(
         }
     };
     Ok(Created(user))
+}
+
+/// Whether there is anybody whom this caller may create: asked before a body is read.
+async fn check_may_create(state: &AppState, caller: Option<&Caller>) -> Result<(), ApiError> {
+    let open = state.web.allow_unauthenticated_registration;
+    match caller {
+        Some(caller) if caller.user_id().is_none() => {
+            Err(Error::Unauthenticated("this is for users, not for service accounts").into())
+        }
+        Some(caller) if !open => Ok(caller.check_creates_users()?),
+        None if !open && !state.engine.awaits_first_user().await? => Err(Error::Forbidden(
+            "there are users already: sign in as an admin or a superuser to create more".into(),
+        )
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 struct Page {
@@ -200,9 +215,12 @@ async fn update(
     State(state): State<AppState>,
     SignedUser(caller): SignedUser,
     PathId(id): PathId<UserId>,
-    Body(change): Body<UserUpdate>,
+    body: Unread<UserUpdate>,
 ) -> Result<Json<User>, ApiError> {
-    let permit = caller.permit_update_user(state.engine.any_user(id).await?, change)?;
+    let user = state.engine.any_user(id).await?;
+    caller.check_updates_user(&user)?;
+    let change = body.read().await?;
+    let permit = caller.permit_update_user(user, change)?;
     Ok(Json(state.engine.update_user(permit).await?))
 }
 

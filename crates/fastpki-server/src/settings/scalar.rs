@@ -19,6 +19,14 @@ pub(super) fn positive(text: &str) -> Result<u32, Fault> {
     }
 }
 
+/// Seconds to finish in: none to an hour.
+pub(super) fn stop_seconds(text: &str) -> Result<u32, Fault> {
+    match whole(text) {
+        Some(seconds @ ..=3600) => Ok(seconds),
+        _ => Err(Fault::new("not a number of seconds in range", "write a whole number from 0 to 3600")),
+    }
+}
+
 /// Size of an RSA modulus.
 pub(super) fn rsa_bits(text: &str) -> Result<u32, Fault> {
     match whole(text) {

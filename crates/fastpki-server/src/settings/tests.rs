@@ -94,6 +94,7 @@ fn everything_can_be_set() {
         ("FASTPKI_LISTEN", "[::]:80"),
         ("TRUSTED_PROXIES", "127.0.0.1"),
         ("PUBLIC_URL", "http://pki.example.com/"),
+        ("FASTPKI_STOP_SECONDS", "0"),
         ("UNKNOWN", "is ignored"),
     ]);
 
@@ -116,6 +117,7 @@ fn everything_can_be_set() {
     assert_eq!(settings.listen.to_string(), "[::]:80");
     assert_eq!(settings.trusted_proxies, networks(&["127.0.0.1/32"]));
     assert_eq!(settings.public_url.as_deref(), Some("http://pki.example.com"));
+    assert_eq!(settings.stop_seconds, 0);
     assert_eq!(settings.notes, [""; 0]);
 }
 
@@ -195,6 +197,7 @@ fn every_problem_is_reported_in_one_run_without_values() {
         ("TRUSTED_PROXIES", "hush"),
         ("FORWARDED_ALLOW_IPS", "hush"),
         ("PUBLIC_URL", "hush"),
+        ("FASTPKI_STOP_SECONDS", "hush"),
     ];
     let problems = problems(&variables);
 
@@ -234,6 +237,7 @@ fn empty_is_a_problem_that_says_what_to_write() {
         "ALLOW_UNAUTHENTICATED_REGISTRATION",
         "ENABLE_DOCS",
         "FASTPKI_LISTEN",
+        "FASTPKI_STOP_SECONDS",
     ] {
         for blank in ["", "  "] {
             let message = problem(setting, blank);

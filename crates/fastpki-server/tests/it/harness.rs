@@ -3,18 +3,18 @@
 use std::{
     net::TcpListener,
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use fastpki_engine::{
-    Clock, Config, DatabaseConfig, Engine, Error, FernetKey, IssuingDefaults, JwtAlgorithm, KeysAtRest,
-    ManualClock, SystemClock, SystemEntropy, TlsMode,
+    Caller, Clock, Config, DatabaseConfig, Engine, Entropy, Error, FernetKey, IssuingDefaults, JwtAlgorithm,
+    KeysAtRest, ManualClock, SystemClock, SystemEntropy, TlsMode,
 };
 use fastpki_server::{
-    AppState, Running, WebSettings, serve,
+    AppState, ConnectionBounds, Running, WebSettings, serve,
     settings::{RateLimit, RateLimits},
 };
 use fastpki_testing::Database;
@@ -94,6 +94,7 @@ pub(crate) struct Options {
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) cors_origins: Vec<&'static str>,
     pub(crate) docs: bool,
+    pub(crate) connections: Option<ConnectionBounds>,
     /// Whether a second server on the same database answers every other request.
     pub(crate) twin: bool,
 }
@@ -103,6 +104,7 @@ pub(crate) struct Server {
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) base: String,
     running: Running,
     twin: Option<Running>,
@@ -115,13 +117,14 @@ impl Server {
 
     pub(crate) async fn try_start(database: &Database, options: Options) -> Result<Self, Error> {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let (engine, running) = listen(database, &options, &clock).await?;
+        let gate = Arc::new(Gate::default());
+        let (engine, running) = listen(database, &options, &clock, &gate).await?;
         let twin = match options.twin {
-            true => Some(listen(database, &options, &clock).await?.1),
+            true => Some(listen(database, &options, &clock, &gate).await?.1),
             false => None,
         };
         let base = format!("http://{}", running.address);
-        Ok(Self { database: database.clone(), clock, engine, base, running, twin })
+        Ok(Self { database: database.clone(), clock, engine, gate, base, running, twin })
     }
 
     /// Stops this server and starts another on the same database.
@@ -163,6 +166,11 @@ impl Server {
         let twin = self.twin.as_ref().map(|twin| format!("http://{}", twin.address));
         let bases = [self.base.clone()].into_iter().chain(twin).collect();
         Client { http: reqwest::Client::new(), bases: Arc::new((bases, AtomicUsize::new(0))), token: None }
+    }
+
+    /// Who a client is, with its rights as they are now.
+    pub(crate) async fn caller(&self, client: &Client) -> Caller {
+        self.engine.authenticate(client.token.as_deref().unwrap()).await.unwrap()
     }
 
     /// A client with this token.
@@ -221,11 +229,58 @@ impl Server {
     }
 }
 
+/// Randomness that can make a request stop where it draws some: when its rights were looked at, and before it writes.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// Bytes whose drawing is to stop; none.
+    armed: AtomicUsize,
+    reached: tokio::sync::Notify,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+/// Bytes of a serial number.
+pub(crate) const SERIAL: usize = 20;
+/// Bytes of the public half of a service account's token.
+pub(crate) const PUBLIC_ID: usize = 12;
+
+impl Gate {
+    /// Sends a request, does something else when it draws so many random bytes, and lets it go on.
+    pub(crate) async fn meanwhile(
+        &self,
+        bytes: usize,
+        request: impl Future<Output = Answer> + Send + 'static,
+        other: impl Future,
+    ) -> Answer {
+        *self.open.lock().unwrap() = false;
+        self.armed.store(bytes, Ordering::SeqCst);
+        let request = tokio::spawn(request);
+        self.reached.notified().await;
+        other.await;
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+        request.await.unwrap()
+    }
+}
+
+impl Entropy for Gate {
+    fn fill(&self, bytes: &mut [u8]) {
+        SystemEntropy.fill(bytes);
+        if self.armed.compare_exchange(bytes.len(), 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.reached.notify_one();
+            tokio::task::block_in_place(|| {
+                drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
+            });
+        }
+    }
+}
+
 /// One server.
 async fn listen(
     database: &Database,
     options: &Options,
     clock: &Arc<ManualClock>,
+    gate: &Arc<Gate>,
 ) -> Result<(Arc<Engine>, Running), Error> {
     let keys = options.encryption_keys.iter().map(|key| FernetKey::parse(key).unwrap()).collect();
     let engine = Engine::start(Config {
@@ -241,7 +296,7 @@ async fn listen(
         // bcrypt's least: a third of a second for each sign-in would be most of the suite.
         password_cost: 4,
         clock: clock.clone(),
-        entropy: Arc::new(SystemEntropy),
+        entropy: gate.clone(),
     })
     .await?;
     let engine = Arc::new(engine);
@@ -257,6 +312,8 @@ async fn listen(
             cors_origins: options.cors_origins.iter().map(|&origin| origin.to_owned()).collect(),
             allow_unauthenticated_registration: options.open_registration,
             enable_docs: options.docs,
+            connections: options.connections.unwrap_or_default(),
+            grace: Duration::from_secs(60),
             auth_rate_limit: options.rate_limit.map_or(many, |limit| vec![limit]),
         },
     );

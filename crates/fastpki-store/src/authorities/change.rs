@@ -8,6 +8,7 @@ use crate::{
     audit::{self, NewAudit},
     db::{Table, Tx},
     error::StoreError,
+    grants::{self, Grant},
 };
 
 /// What is to change of a CA; `None` stays.
@@ -37,25 +38,23 @@ pub struct Moved {
 }
 
 impl Store {
-    /// Changes a CA that still belongs to `organization`. Moved with `cascade`, CAs below it and certificates that have no
+    /// Changes a CA. Moved with `cascade`, CAs below it and certificates that have no
     /// organization go with it; where a CA of another organization stands, nothing from there on does. The entries for the
     /// audit log are made of the CA as it was, as it is, and what went with it.
     pub async fn change_authority(
         &self,
         id: CaId,
-        organization: Option<OrganizationId>,
         change: AuthorityChange,
         now: Timestamp,
+        grant: Grant,
         audits: impl FnOnce(&AuthorityRow, &AuthorityRow, Moved) -> Vec<NewAudit> + Send + 'static,
     ) -> Result<AuthorityRow, StoreError> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    grants::check(tx, &grant).await?;
                     let before = one(tx, id).await?.ok_or(StoreError::Gone)?;
-                    if before.ca.organization_id != organization {
-                        return Err(StoreError::Gone);
-                    }
                     let moved = match change.to {
                         Some(to) => move_authority(tx, &before, to, change.cascade, now).await?,
                         None => Moved::default(),

@@ -1,6 +1,6 @@
 //! CAs that their parents have revoked.
 
-use fastpki_types::{CaId, CertificateStatus, OrganizationId, Timestamp};
+use fastpki_types::{CaId, CertificateStatus, Timestamp};
 
 use super::{AuthorityRow, is_authority, one};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     certificates::{lock_crl, put_on_crl},
     db::{Table, Tx, Value},
     error::StoreError,
+    grants::{self, Grant},
     imports::is_on_crl,
 };
 
@@ -18,8 +19,6 @@ pub struct AuthorityRevocation {
     pub id: CaId,
     /// Its parent, which revokes it.
     pub parent: CaId,
-    /// Whose the parent was when the right to it was checked.
-    pub parent_organization_id: Option<OrganizationId>,
     /// Why.
     pub reason: Option<String>,
 }
@@ -30,18 +29,17 @@ impl Store {
         &self,
         revocation: AuthorityRevocation,
         now: Timestamp,
+        grant: Grant,
         audits: Vec<NewAudit>,
     ) -> Result<AuthorityRow, StoreError> {
-        let AuthorityRevocation { id, parent, parent_organization_id, reason } = revocation;
+        let AuthorityRevocation { id, parent, reason } = revocation;
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
+                    grants::check(tx, &grant).await?;
                     let row = one(tx, id).await?.ok_or(StoreError::Gone)?;
-                    let above = one(tx, parent).await?.ok_or(StoreError::Gone)?;
-                    if row.ca.parent_ca_id != Some(parent)
-                        || above.ca.organization_id != parent_organization_id
-                    {
+                    if row.ca.parent_ca_id != Some(parent) {
                         return Err(StoreError::Gone);
                     }
                     revoke(tx, &row, parent, reason.as_deref(), now).await?;
@@ -105,24 +103,6 @@ pub(super) async fn parent_to_revoke(
         return Ok(None);
     }
     Ok(Some(parent))
-}
-
-/// Refuses an issuer that was revoked, or hangs below one that was.
-pub(super) async fn check_not_revoked(tx: &mut Tx, issuer: CaId) -> Result<(), StoreError> {
-    let mut seen = Vec::new();
-    let mut next = Some(issuer);
-    while let Some(id) = next {
-        let Some(row) = one(tx, id).await? else { break };
-        seen.push(id);
-        // An adopted database has no guard against a circle.
-        next = row.ca.parent_ca_id.filter(|parent| !seen.contains(parent));
-        if let Some(parent) = row.ca.parent_ca_id
-            && is_on_crl(tx, parent, &row.serial_number).await?
-        {
-            return Err(StoreError::IssuerRevoked);
-        }
-    }
-    Ok(())
 }
 
 /// The CA with this id, as people are shown it.

@@ -1,9 +1,10 @@
 //! PostgreSQL: a pool of connections.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
 use tokio_postgres::{NoTls, config::SslMode, types::ToSql};
 
 use super::{Row, Tx, Value, Work, value::Column};
@@ -13,6 +14,7 @@ use crate::{config::TlsMode, error::StoreError, tls};
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
+    scans: Arc<Semaphore>,
 }
 
 impl Postgres {
@@ -66,7 +68,7 @@ impl Postgres {
             StoreError::Unusable(format!("PostgreSQL cannot be reached: {reason}; check DATABASE_URL"))
         })?;
         drop(first);
-        Ok(Self { pool })
+        Ok(Self { pool, scans: Arc::new(Semaphore::new(SCANS)) })
     }
 
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -75,6 +77,15 @@ impl Postgres {
     {
         let mut tx = Tx::Postgres(self.client().await?);
         work(&mut tx).await
+    }
+
+    /// Reads what may take long, on no more connections than leave enough for everybody else.
+    pub(crate) async fn scan<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T>,
+    {
+        let _turn = self.scans.acquire().await;
+        self.read(work).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -155,13 +166,21 @@ impl Client {
         let object = self.object()?;
         let statement = object.prepare_cached(sql).await?;
         let rows = object.query(&statement, &refer(values)).await?;
-        rows.iter()
-            .map(|row| {
-                let values: Result<Vec<Value>, _> =
-                    (0..row.len()).map(|column| row.try_get::<_, Value>(column)).collect();
-                Ok(Row::new(values?))
-            })
-            .collect()
+        rows.iter().map(row).collect()
+    }
+
+    /// Asks without waiting for one answer before the next question is sent. PostgreSQL answers in their order.
+    pub(super) async fn ask(&self, questions: &[(String, Vec<Value>)]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let object = self.object()?;
+        let mut statements = Vec::with_capacity(questions.len());
+        for (sql, _) in questions {
+            statements.push(object.prepare_cached(sql).await?);
+        }
+        let asked = statements.iter().zip(questions).map(async |(statement, (_, values))| {
+            let rows = object.query(statement, &refer(values)).await?;
+            rows.iter().map(row).collect::<Result<Vec<Row>, StoreError>>()
+        });
+        try_join_all(asked).await
     }
 
     pub(super) async fn execute(&self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
@@ -272,6 +291,12 @@ impl Drop for Client {
     }
 }
 
+fn row(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+    let values: Result<Vec<Value>, _> =
+        (0..row.len()).map(|column| row.try_get::<_, Value>(column)).collect();
+    Ok(Row::new(values?))
+}
+
 fn refer(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
 }
@@ -283,6 +308,8 @@ const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
 const READ_ONLY: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
 /// Connections a server holds at the most; PostgreSQL allows 100 in all unless told otherwise.
 const CONNECTIONS: usize = 24;
+/// Long reads at once: half of the connections are left for those who sign in, ask by id or write.
+const SCANS: usize = CONNECTIONS / 2;
 /// Seconds to wait for those who use a table that is to be rewritten; those who come later wait as long.
 const LOCK_SECONDS: u32 = 10;
 /// How long a request waits for a connection before it fails.

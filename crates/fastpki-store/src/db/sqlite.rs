@@ -149,7 +149,11 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(connection) => Ok(connection),
-            None => open_reader(&self.path, self.unopened),
+            None => open_reader(&self.path, self.unopened).map_err(|error| {
+                let exhausted =
+                    File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(EMFILE));
+                if exhausted { StoreError::Database(NO_DESCRIPTORS.into()) } else { error }
+            }),
         }
     }
 
@@ -394,6 +398,10 @@ const SCANS: usize = 4;
 const GROUP: usize = 256;
 /// Units of work that may wait for the writer before senders have to wait themselves.
 const QUEUE: usize = 1024;
+/// What the kernel answers a process that has as many files open as it may.
+const EMFILE: i32 = 24;
+/// SQLite only says that it cannot open the file.
+const NO_DESCRIPTORS: &str = "no file descriptor is left to read the database with: raise the limit of open files (LimitNOFILE, ulimit -n)";
 /// Distinct statements of this crate, with room to spare.
 const STATEMENTS: usize = 128;
 

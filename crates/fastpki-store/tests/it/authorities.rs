@@ -1,6 +1,6 @@
 //! CAs below one another.
 
-use fastpki_store::{AuthorityRevocation, NewAuthority, Seal, Store, StoreError, Unique};
+use fastpki_store::{NewAuthority, Seal, Store, StoreError, Unique};
 use fastpki_types::{CaId, KeyType, PrivateKeyPem};
 use fastpki_x509::{Certificate, KeyAlgorithm, Name, PrivateKey, Profile, Request, Serial, Urls, Validity};
 
@@ -9,7 +9,6 @@ use fastpki_testing::{Database, on_both_databases};
 use crate::harness::{audit, now, open};
 
 on_both_databases! {
-    no_ca_is_recorded_below_one_that_was_revoked_meanwhile,
     of_cas_that_want_a_subject_at_once_one_gets_it,
 }
 
@@ -63,26 +62,6 @@ fn authority(
 
 async fn record(store: &Store, new: NewAuthority) -> Result<CaId, StoreError> {
     store.create_authority(new, now(), audit(None)).await.map(|row| row.ca.id)
-}
-
-async fn no_ca_is_recorded_below_one_that_was_revoked_meanwhile(database: Database) {
-    let store = open(&database).await.unwrap();
-    let key = PrivateKey::generate(KeyAlgorithm::EcP256).unwrap();
-    let (new, root) = authority("Root", None, &key);
-    let top = record(&store, new).await.unwrap();
-    let (new, certificate) = authority("Middle", Some((top, &root)), &key);
-    let middle = record(&store, new).await.unwrap();
-    let (new, below) = authority("Low", Some((middle, &certificate)), &key);
-    let low = record(&store, new).await.unwrap();
-    let revocation =
-        AuthorityRevocation { id: middle, parent: top, parent_organization_id: None, reason: None };
-    store.revoke_authority(revocation, now(), vec![audit(None)]).await.unwrap();
-    for (name, parent) in [("One", (middle, &certificate)), ("Two", (low, &below))] {
-        let refused = record(&store, authority(name, Some(parent), &key).0).await;
-        assert!(matches!(refused, Err(StoreError::IssuerRevoked)), "{name}: {refused:?}");
-    }
-    record(&store, authority("Beside", Some((top, &root)), &key).0).await.unwrap();
-    assert_eq!(database.peek("SELECT count(*) FROM certificate_authorities").await, ["4"]);
 }
 
 async fn of_cas_that_want_a_subject_at_once_one_gets_it(database: Database) {

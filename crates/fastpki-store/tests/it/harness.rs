@@ -1,6 +1,6 @@
 //! What the store's tests share.
 
-use fastpki_store::{DatabaseConfig, NewAudit, Store, StoreError, TlsMode};
+use fastpki_store::{DatabaseConfig, Grant, NewAudit, Store, StoreError, TlsMode};
 use fastpki_testing::Database;
 use fastpki_types::{AuditAction, Timestamp, UserId};
 
@@ -30,5 +30,6 @@ pub(crate) fn audit(user: Option<i32>) -> NewAudit {
         resource_type: Some("organization"),
         resource_id: None,
         detail: None,
+        grant: Grant::default(),
     }
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use fastpki_store::{AuthorityChange, NewAuthority, NewCertificate, Seal, Store, StoreError, Unique};
+use fastpki_store::{
+    AuthorityChange, Grant, Held, Lock, NewAuthority, NewCertificate, Seal, Store, StoreError, Unique,
+};
 use fastpki_types::{CaId, CertificateType, KeyType, PrivateKeyPem};
 
 use fastpki_testing::{Database, on_both_databases};
@@ -11,7 +13,6 @@ on_both_databases! {
     change_and_audit_entry_happen_both_or_neither,
     write_that_fails_leaves_the_others_of_its_group,
     serial_number_is_unique_to_its_issuer,
-    nothing_is_recorded_below_a_ca_that_was_revoked_meanwhile,
     ca_that_was_given_away_meanwhile_is_not_changed,
     crl_number_is_never_given_twice,
     dropped_callers_write_stands_whole,
@@ -90,7 +91,6 @@ fn certificate(issuer_id: CaId, serial: &str) -> NewCertificate {
         created_by_service_account_id: None,
         is_csr_origin: false,
         renewed_from_id: None,
-        above: Vec::new(),
     }
 }
 
@@ -109,27 +109,20 @@ async fn serial_number_is_unique_to_its_issuer(database: Database) {
     assert_eq!(database.peek("SELECT count(*) FROM certificates").await, ["2"]);
 }
 
-async fn nothing_is_recorded_below_a_ca_that_was_revoked_meanwhile(database: Database) {
-    let store = open(&database).await.unwrap();
-    let (above, issuer) = (authority(&store, "Above").await, authority(&store, "Issuer").await);
-    let new =
-        |serial: &str| NewCertificate { above: vec![(above, "5".into())], ..certificate(issuer, serial) };
-    store.create_certificate(new("7"), now(), audit(None)).await.unwrap();
-    let ca = store.create_certificate(certificate(above, "5"), now(), audit(None)).await.unwrap();
-    store.revoke_certificate(ca.id, None, now(), audit(None)).await.unwrap();
-    let refused = store.create_certificate(new("8"), now(), audit(None)).await;
-    assert!(matches!(refused, Err(StoreError::IssuerRevoked)), "{refused:?}");
-    assert_eq!(database.peek("SELECT count(*) FROM certificates").await, ["2"]);
-}
-
 async fn ca_that_was_given_away_meanwhile_is_not_changed(database: Database) {
     let store = open(&database).await.unwrap();
     let ca = authority(&store, "Root").await;
     let organization = store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap().id;
     let change = AuthorityChange { name: Some("Mine".into()), ..AuthorityChange::default() };
-    let refused =
-        store.change_authority(ca, Some(organization), change, now(), |_, _, _| vec![audit(None)]).await;
-    assert!(matches!(refused, Err(StoreError::Gone)), "{refused:?}");
+    let held = Held::Authority {
+        id: ca,
+        organization_id: Some(organization),
+        allow_leaf_certs: None,
+        lock: Lock::Share,
+    };
+    let grant = Grant { standing: None, held: vec![held] };
+    let refused = store.change_authority(ca, change, now(), grant, |_, _, _| vec![audit(None)]).await;
+    assert!(refused.is_err(), "{refused:?}");
     assert_eq!(database.peek("SELECT name FROM certificate_authorities").await, ["Root"]);
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     io::{BufRead, BufReader, Write},
-    process::{Child, ChildStderr, Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
         mpsc::{self, Sender},
@@ -74,9 +74,21 @@ impl Server {
 }
 
 impl Server {
+    /// Waits until the server has ended; its exit status, and the lines it logged.
+    pub(crate) fn end_within(mut self, time: Duration) -> (Option<i32>, Vec<String>) {
+        let status = ended_within(&mut self.child, time);
+        self.reader.take().expect("a log").join().expect("a log");
+        (status.code(), std::mem::take(&mut *self.log.lock().expect("a log")))
+    }
+
     /// Sends the signal, and does not wait.
     pub(crate) fn tell_to_stop(&self) {
         self.signal("TERM");
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and does not wait.
+    pub(crate) fn interrupt(&self) {
+        self.signal("INT");
     }
 
     /// Tells the server to read its keys again; the line it logs about that.
@@ -134,6 +146,21 @@ impl Drop for Server {
         // Both fail where the server was stopped.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits for a process that must end within this time.
+pub(crate) fn ended_within(child: &mut Child, time: Duration) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a process") {
+            return status;
+        }
+        if begun.elapsed() > time {
+            child.kill().expect("it can be killed");
+            panic!("it has not ended within {time:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -307,7 +334,7 @@ impl Ran {
 pub(crate) struct Client {
     http: reqwest::Client,
     pub(crate) base_url: String,
-    token: String,
+    pub(crate) token: String,
 }
 
 impl Client {

@@ -13,7 +13,7 @@ use reqwest::Certificate;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{PROGRAM, SECRET_KEY, Server, run, text};
+use crate::program::{PROGRAM, SECRET_KEY, Server, python, run, text};
 
 #[test]
 fn clients_that_trust_the_root_are_served_and_others_are_not() {
@@ -50,6 +50,28 @@ fn openssl_gets_the_chain_and_http_1_1_by_tls_1_2_and_1_3() {
     assert!(old.contains("Cipher is (NONE)"), "{old}");
     server.stop();
 }
+
+#[test]
+fn client_that_closes_its_half_gets_its_answer() {
+    let (folder, server) = serve();
+    let address = server.base_url.trim_start_matches("https://");
+    let answer = python(HALF_CLOSED, &format!("{address}\n{}\n", folder.path().join("root.pem").display()));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    server.stop();
+}
+
+/// Asks something that takes a while, and closes its half of the connection.
+const HALF_CLOSED: &str = "
+import os, socket, ssl
+address, root = input(), input()
+host, port = address.split(':')
+context = ssl.create_default_context(cafile=root)
+tls = context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host)
+form = b'username=nobody&password=nothing'
+tls.sendall(b'POST /api/v1/auth/token HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: %d\\r\\n\\r\\n%s' % (len(form), form))
+socket.socket(fileno=os.dup(tls.fileno())).shutdown(socket.SHUT_WR)
+print(tls.recv(1000).decode())
+";
 
 #[test]
 fn addresses_in_certificates_are_https() {

@@ -15,6 +15,7 @@ on_every_fixture! {
     old_rows_are_as_they_were,
     every_row_is_one_that_the_old_system_reads,
     ids_that_anything_names_are_never_used_again,
+    addresses_that_the_old_system_refuses_are_found_and_changed,
 }
 
 const TABLES: [&str; 11] = [
@@ -71,6 +72,18 @@ async fn schema(database: &Database) -> BTreeSet<String> {
     found
 }
 
+/// What the old system's migrations left; nothing where they were not run.
+async fn stamp(database: &Database) -> Vec<String> {
+    let tables = database.peek(match database.file() {
+        Some(_) => "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'",
+        None => "SELECT count(*) FROM information_schema.tables WHERE table_name = 'alembic_version'",
+    });
+    if tables.await == ["0"] {
+        return Vec::new();
+    }
+    database.peek("SELECT version_num FROM alembic_version").await
+}
+
 /// Columns of a table, without those that are ours.
 async fn columns(database: &Database, table: &str) -> Vec<String> {
     let sql = match database.file() {
@@ -123,6 +136,9 @@ async fn use_it(server: &Server, contents: &Value) {
     )
     .await
     .expect(StatusCode::OK);
+    let keys = server.keys_at_rest(&[super::NEW_KEY, super::KEY]).await;
+    keys.rotate().await.unwrap();
+    keys.verify().await.unwrap();
     root.delete(&format!("/api/v1/users/{}", user["id"])).await.expect(StatusCode::NO_CONTENT);
     alice.post("/api/v1/auth/invalidate", json!({})).await.expect(StatusCode::NO_CONTENT);
     server.stranger().sign_in("nobody", "no password").await.expect(StatusCode::UNAUTHORIZED);
@@ -130,7 +146,7 @@ async fn use_it(server: &Server, contents: &Value) {
 
 async fn old_tables_are_as_they_were(database: Database, fixture: Fixture) {
     let contents = fixture.load(&database).await;
-    let before = schema(&database).await;
+    let (before, stamp) = (schema(&database).await, stamp(&database).await);
     let order = columns(&database, "certificates").await;
     let (server, _) = start(&database, fixture, contents).await;
     server.stop().await;
@@ -138,21 +154,22 @@ async fn old_tables_are_as_they_were(database: Database, fixture: Fixture) {
     let lost: Vec<&String> = before.difference(&after).collect();
     assert_eq!(lost, Vec::<&String>::new());
     assert_eq!(columns(&database, "certificates").await[..order.len()], order);
+    assert_eq!(self::stamp(&database).await, stamp);
     for added in after.difference(&before) {
         // Columns that may be null, indexes of our own, and what the old migrations forgot.
         let ours = added.contains(" 0  0")
             || added.contains(" YES ")
             || added.contains("fastpki_")
-            || added.contains("DUAL_PURPOSE");
+            || added.contains("DUAL_PURPOSE")
+            || added.contains("auditaction CA_UPDATE")
+            || added.contains("auditaction SERVICE_ACCOUNT_");
         assert!(ours, "{added}");
     }
 }
 
 /// Adopts what was loaded.
 async fn start(database: &Database, fixture: Fixture, contents: Value) -> (Server, Value) {
-    let keys = if fixture.file == "encrypted.db" { vec![super::KEY] } else { Vec::new() };
-    let options = crate::harness::Options { encryption_keys: keys, ..Default::default() };
-    (Server::start(database, options).await, contents)
+    (Server::start(database, fixture.options()).await, contents)
 }
 
 /// Every row, whole, as one text.
@@ -213,7 +230,8 @@ async fn every_row_is_one_that_the_old_system_reads(database: Database, fixture:
             }
         }
     }
-    let known = "('CA_CREATE', 'CA_DELETE', 'CA_EXPORT_PRIVATE_KEY', 'CERT_CREATE', 'CERT_REVOKE', 'CERT_EXPORT_PRIVATE_KEY', 'LOGIN_SUCCESS', 'LOGIN_FAILURE', 'USER_CREATE', 'USER_UPDATE', 'ORG_CREATE', 'ORG_DELETE', 'ORG_ADD_USER', 'ORG_REMOVE_USER', 'CA_UPDATE', 'SERVICE_ACCOUNT_CREATE', 'SERVICE_ACCOUNT_UPDATE', 'SERVICE_ACCOUNT_DELETE', 'SERVICE_ACCOUNT_TOKEN_CREATE', 'SERVICE_ACCOUNT_TOKEN_REVOKE')";
+    // Those of the release, which lacks CA_UPDATE.
+    let known = "('CA_CREATE', 'CA_DELETE', 'CA_EXPORT_PRIVATE_KEY', 'CERT_CREATE', 'CERT_REVOKE', 'CERT_EXPORT_PRIVATE_KEY', 'LOGIN_SUCCESS', 'LOGIN_FAILURE', 'USER_CREATE', 'USER_UPDATE', 'ORG_CREATE', 'ORG_DELETE', 'ORG_ADD_USER', 'ORG_REMOVE_USER', 'SERVICE_ACCOUNT_CREATE', 'SERVICE_ACCOUNT_UPDATE', 'SERVICE_ACCOUNT_DELETE', 'SERVICE_ACCOUNT_TOKEN_CREATE', 'SERVICE_ACCOUNT_TOKEN_REVOKE')";
     for (table, column, values) in [
         ("users", "role", "('SUPERUSER', 'ADMIN', 'USER')"),
         ("certificates", "certificate_type", "('CA', 'SERVER', 'CLIENT', 'DUAL_PURPOSE')"),
@@ -226,13 +244,6 @@ async fn every_row_is_one_that_the_old_system_reads(database: Database, fixture:
     for table in ["certificate_authorities", "certificates"] {
         none(table, format!("SELECT count(*) FROM {table} WHERE private_key NOT LIKE '-----BEGIN PRIVATE KEY-----%' AND private_key NOT LIKE 'gAAAAA%'")).await;
         none(table, format!("SELECT count(*) FROM {table} WHERE certificate NOT LIKE '-----BEGIN CERTIFICATE-----%-----END CERTIFICATE-----\n'")).await;
-    }
-    let stamp = database.peek(match database.file() {
-        Some(_) => "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'",
-        None => "SELECT count(*) FROM information_schema.tables WHERE table_name = 'alembic_version'",
-    });
-    if stamp.await == ["1"] {
-        assert_eq!(database.peek("SELECT version_num FROM alembic_version").await, ["d968617a7e2f"]);
     }
     write_as_the_old_system_does(&database).await;
 }
@@ -270,9 +281,44 @@ async fn ids_that_anything_names_are_never_used_again(database: Database, fixtur
     let account = json!({"name": "heir", "organization_id": organization["id"]});
     let account = root.post("/api/v1/service-accounts/", account).await.expect(StatusCode::CREATED);
     let ca = root.create_ca("Heir", json!({})).await;
-    let expected = if database.file().is_some() { [71, 91, 81, 61] } else { [6, 3, 3, 5] };
+    let expected = match (database.file(), contents["service_account"].is_null()) {
+        (Some(_), _) => [71, 91, 81, 61],
+        (None, false) => [6, 3, 3, 5],
+        (None, true) => [6, 3, 1, 5],
+    };
     assert_eq!(
         [&user["id"], &organization["id"], &account["id"], &ca["id"]],
         expected.map(|id| json!(id)).each_ref()
     );
+}
+
+/// The statements of the guide, on addresses that FastPKI 0.4's `email-validator` refuses and on others.
+async fn addresses_that_the_old_system_refuses_are_found_and_changed(database: Database, fixture: Fixture) {
+    let guide = include_str!("../../../../../docs/migrating-from-0.4.md");
+    let (_, after) = guide.split_once("### E-mail addresses that 0.4 refuses").unwrap();
+    let mut blocks = after.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let (find, change, undo) = (blocks.next().unwrap(), blocks.next().unwrap(), blocks.next().unwrap());
+    let contents = fixture.load(&database).await;
+    let (server, contents) = start(&database, fixture, contents).await;
+    let root = superuser(&server, &contents).await;
+    let refused =
+        ["corp.local", "Corp.LOCAL", "a.test", "b.invalid", "c.localhost", "d.onion", "home.arpa", "e.c1"];
+    let taken = ["corp.internal", "local.example", "test.example.com", "f.lan", "localhost.example.org"];
+    for (at, domain) in refused.iter().chain(&taken).enumerate() {
+        let name = format!("user{at}");
+        let email = json!({"email": format!("{name}@{domain}")});
+        root.create_user(&name, "user", &Value::Null, email).await;
+    }
+    let emails = "SELECT email FROM users ORDER BY id";
+    let before = database.peek(emails).await;
+    let found = database.peek(&find.replace("SELECT id, username, email", "SELECT email")).await;
+    let expected: Vec<String> =
+        refused.iter().enumerate().map(|(at, domain)| format!("user{at}@{domain}")).collect();
+    assert_eq!(found, expected);
+    database.script(change).await;
+    assert_eq!(database.peek(find).await, Vec::<String>::new());
+    let changed = database.peek(emails).await;
+    assert!(changed.contains(&"user0@corp.local.internal".to_owned()), "{changed:?}");
+    database.script(undo).await;
+    assert_eq!(database.peek(emails).await, before);
 }

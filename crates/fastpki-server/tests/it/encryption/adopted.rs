@@ -20,6 +20,16 @@ fn plaintext_on_postgresql() {
 }
 
 #[test]
+fn released_on_sqlite() {
+    fastpki_testing::run(Kind::Sqlite, |database| Box::pin(released(database)));
+}
+
+#[test]
+fn released_on_postgresql() {
+    fastpki_testing::run(Kind::Postgresql, |database| Box::pin(released(database)));
+}
+
+#[test]
 fn encrypted_on_sqlite() {
     fastpki_testing::run(Kind::Sqlite, |database| Box::pin(encrypted(database)));
 }
@@ -50,10 +60,18 @@ fn mixed_on_postgresql() {
 }
 
 async fn plaintext(database: Database) {
-    let contents = load(&database, "plaintext").await;
-    readable(&database, &[], &contents).await;
-    readable(&database, &[KEY], &contents).await;
-    lies_under(&database, &[KEY]).await;
+    encrypted_at_first_start(&database, "plaintext").await;
+}
+
+async fn released(database: Database) {
+    encrypted_at_first_start(&database, "released").await;
+}
+
+async fn encrypted_at_first_start(database: &Database, shape: &str) {
+    let contents = load(database, shape).await;
+    readable(database, &[], &contents).await;
+    readable(database, &[KEY], &contents).await;
+    lies_under(database, &[KEY]).await;
 }
 
 async fn encrypted(database: Database) {
@@ -104,14 +122,16 @@ async fn mixed(database: Database) {
 async fn load(database: &Database, shape: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fastpki-0.4.0");
     let read = |name: &str| serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap();
+    let of_release = if shape == "released" { "-released" } else { "" };
     if let Some(file) = database.file() {
         std::fs::copy(folder.join(format!("{shape}.db")), file).unwrap();
-        return read("contents.json");
+        return read(&format!("contents{of_release}.json"));
     }
+    let dump = if shape == "released" { "released.pg.sql" } else { "plaintext.pg.sql" };
     let arguments = ["-q", "-v", "ON_ERROR_STOP=1", "-d", &database.url(), "-f"];
-    let output = Command::new("psql").args(arguments).arg(folder.join("plaintext.pg.sql")).output().unwrap();
+    let output = Command::new("psql").args(arguments).arg(folder.join(dump)).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let contents: Value = read("contents-pg.json");
+    let contents: Value = read(&format!("contents{of_release}-pg.json"));
     for (list, id, pem) in private_keys(&contents) {
         let (ca_2, certificate_1) = ((list, id) == ("cas", 2), (list, id) == ("certificates", 1));
         let key = match shape {
