@@ -105,6 +105,7 @@ SPARED = {
     ("DELETE", MEMBER): ("user_id", JUDGE["protected"]),
     ("PATCH", "/api/v1/cas/{ca_id}"): ("ca_id", JUDGE["issuing"].values()),
     ("DELETE", "/api/v1/cas/{ca_id}"): ("ca_id", JUDGE["issuing"].values()),
+    ("POST", "/api/v1/cas/{ca_id}/revoke"): ("ca_id", JUDGE["issuing"].values()),
     ("DELETE", "/api/v1/service-accounts/{sa_id}"): ("sa_id", [JUDGE["account"]]),
 }
 

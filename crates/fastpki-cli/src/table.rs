@@ -140,6 +140,8 @@ fn cell(object: &Value, Column(_, field, kind): Column, now: Timestamp) -> (Stri
         Kind::Date => good(instant(value).map_or_else(|| plain(value), date)),
         Kind::Time => good(instant(value).map_or_else(|| plain(value), time)),
         Kind::CertificateStatus => certificate_status(object, now),
+        // FastPKI 0.4 tells no status, and revokes no CA.
+        Kind::CaStatus if object["status"] == "revoked" => ("revoked".into(), Health::Over),
         Kind::CaStatus => ca_status(value, now),
         Kind::EndOfPem => good(end_of_pem(value).map_or(NOTHING.into(), date)),
         Kind::Disabled if value.is_null() => good("active".into()),

@@ -1,12 +1,16 @@
 //! Certificate authorities.
 
-use fastpki_store::{Moved, NewAuthority};
-use fastpki_types::{AuditAction, CaAssignOrganization, CaCreate, CaId, CertificateId, PrivateKeyPem};
+use fastpki_store::{AuthorityChange, Moved, NewAudit, NewAuthority};
+use fastpki_types::{
+    AuditAction, CaCreate, CaId, CaUpdate, CertificateId, CertificateStatus, OrganizationId, PrivateKeyPem,
+    Timestamp,
+};
 use fastpki_x509::{Name, PrivateKey, Profile, Request, Validity, check_chain, intermediate_path_len};
 
 use crate::{
     AuthorityRow, Caller, CertificateFilter, CertificateRow, CreateCa, DeleteCa, Engine, Error, ExportKey,
-    Home, MoveCa, Permit, Slug, engine::aged, issuance::urls, sessions::sha256_hex, slug, subject::key_type,
+    Home, Permit, Revoke, Slug, UpdateCa, engine::aged, issuance::urls, permissions::Actor,
+    revocation::check_publishes, sessions::sha256_hex, slug::leads_to, subject::key_type,
 };
 
 /// Which of the CAs that a caller sees: those after an id, some passed over.
@@ -62,6 +66,7 @@ impl Engine {
         let Permit { resource: parent, actor, .. } = parent;
         permit.actor.grant.held.extend(actor.grant.held);
         let signer = self.signer(parent.ca.id).await?;
+        check_publishes(signer.certificate())?;
         self.check_not_revoked(&signer).await?;
         permit.actor.grant.held.extend(signer.held());
         let path_len = intermediate_path_len(signer.certificate(), new.path_length)?;
@@ -122,6 +127,7 @@ impl Engine {
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
             key_fingerprint: certificate.key_fingerprint(),
+            subject_key: certificate.subject().comparable(),
             organization_id,
             created_by_user_id: actor.user.map(|(id, _)| id),
             created_by_service_account_id: actor.service_account.map(|(id, _)| id),
@@ -136,16 +142,38 @@ impl Engine {
         Ok((created, pem))
     }
 
-    /// The CA with this id.
+    /// The CA with this id, as it is now.
     pub async fn authority(&self, id: CaId) -> Result<AuthorityRow, Error> {
+        let mut rows = self.as_they_are(vec![self.issuer(id).await?]).await?;
+        rows.pop().ok_or(Error::NotFound("CA"))
+    }
+
+    /// The CA with this id, as issuing needs it: whether it was revoked is looked at with its whole chain.
+    pub async fn issuer(&self, id: CaId) -> Result<AuthorityRow, Error> {
         self.store.authority(id).await?.ok_or(Error::NotFound("CA"))
+    }
+
+    /// The CA above this one, if it is here.
+    pub async fn parent(&self, row: &AuthorityRow) -> Result<Option<AuthorityRow>, Error> {
+        match row.ca.parent_ca_id {
+            Some(parent) => Ok(self.store.authority(parent).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// These CAs, revoked or expired as they are now.
+    async fn as_they_are(&self, rows: Vec<AuthorityRow>) -> Result<Vec<AuthorityRow>, Error> {
+        let now = self.now();
+        let rows = self.store.with_revocations(rows).await?;
+        Ok(rows.into_iter().map(|row| aged_authority(row, now)).collect())
     }
 
     /// The CA of a slug, if both its halves fit.
     pub async fn authority_by_slug(&self, text: &str) -> Result<AuthorityRow, Error> {
         let id = Slug::id_in(text).ok_or(Error::NotFound("CA"))?;
-        let row = self.authority(id).await?;
-        if slug(&row.ca.name, id).as_str() == text { Ok(row) } else { Err(Error::NotFound("CA")) }
+        let row = self.issuer(id).await?;
+        let fits = leads_to(text, id, &row.ca.name, row.published_name.as_deref());
+        if fits { Ok(row) } else { Err(Error::NotFound("CA")) }
     }
 
     /// The certificate of a CA as DER.
@@ -162,7 +190,8 @@ impl Engine {
         page: AuthorityPage,
     ) -> Result<Vec<AuthorityRow>, Error> {
         let _turn = self.lanes.reading(caller.id).await;
-        Ok(self.store.authorities(caller.visible(), page.after, page.skip, page.limit).await?)
+        let rows = self.store.authorities(caller.visible(), page.after, page.skip, page.limit).await?;
+        self.as_they_are(rows).await
     }
 
     /// How many CAs the caller sees.
@@ -173,7 +202,7 @@ impl Engine {
 
     /// The CA and those above it, up to the root.
     pub async fn chain(&self, id: CaId) -> Result<Vec<AuthorityRow>, Error> {
-        Ok(self.store.authority_chain(id).await?)
+        self.as_they_are(self.store.authority_chain(id).await?).await
     }
 
     /// The CAs right below this one that the caller may read.
@@ -181,7 +210,7 @@ impl Engine {
         let _turn = self.lanes.reading(caller.id).await;
         let mut children = self.store.authority_children(id).await?;
         children.retain(|child| caller.may_read(child));
-        Ok(children)
+        self.as_they_are(children).await
     }
 
     /// A page of certificates after an id, by id, as they are now.
@@ -268,45 +297,148 @@ impl Engine {
         Ok((row, pem))
     }
 
-    /// Gives a CA to another organization; with `cascade`, what below it has no organization goes with it, as far as
-    /// to any CA of another organization.
-    pub async fn move_authority(
+    /// Changes a CA. Where it goes to another organization with `cascade`, what below it has no organization goes with
+    /// it, as far as to any CA of another organization.
+    pub async fn update_authority(
         &self,
-        permit: Permit<MoveCa, AuthorityRow>,
-        change: CaAssignOrganization,
+        permit: Permit<UpdateCa, AuthorityRow>,
+        change: CaUpdate,
     ) -> Result<AuthorityRow, Error> {
         let Permit { resource: row, mut actor, .. } = permit;
         let grant = std::mem::take(&mut actor.grant);
-        let CaAssignOrganization { organization_id: to, cascade } = change;
-        self.check_organization_exists(to).await?;
+        if let Some(to) = change.organization_id {
+            self.check_organization_exists(to).await?;
+        }
         let now = self.now();
-        let (id, name) = (row.ca.id, row.ca.name);
-        let before = row.ca.organization_id;
-        let named = before.map_or("none".to_owned(), |id| id.to_string());
-        let audits = move |moved: Moved| {
-            let detail = format!(
-                "Moved CA '{name}' from organization {named} to {to}, with {} CAs and {} certificates",
-                moved.authorities, moved.certificates
-            );
-            // Who loses it reads of it too.
-            let logs = [before.filter(|before| *before != to), Some(to)].into_iter().flatten();
-            let entry =
-                |log| actor.clone().audit(now, AuditAction::CaUpdate, Some(log), "ca", detail.clone());
-            logs.map(entry).collect()
+        let to = change.organization_id;
+        let change = AuthorityChange {
+            to,
+            cascade: change.cascade,
+            name: change.name,
+            description: change.description,
+            allow_leaf_certs: change.allow_leaf_certs,
+            crl_base_url: change.crl_base_url.map(|url| Some(url).filter(|url| !url.is_empty())),
         };
-        Ok(self.store.move_authority(id, to, cascade, now, grant, audits).await?)
+        let audits = move |before: &AuthorityRow, after: &AuthorityRow, moved: Moved| {
+            let mut audits = match to {
+                Some(to) => moves(&actor, now, before, to, moved),
+                None => Vec::new(),
+            };
+            if let Some(detail) = differences(before, after) {
+                let organization = after.ca.organization_id;
+                audits.push(actor.audit(now, AuditAction::CaUpdate, organization, "ca", detail));
+            }
+            audits
+        };
+        let row = self.store.change_authority(row.ca.id, change, now, grant, audits).await?;
+        Ok(aged_authority(row, now))
     }
 
-    /// Deletes a CA with its certificates and its CRL.
-    pub async fn delete_authority(&self, permit: Permit<DeleteCa, AuthorityRow>) -> Result<(), Error> {
-        let Permit { resource: row, actor, .. } = permit;
+    /// Deletes a CA with its certificates and its CRL. Its parent revokes it, unless `revoke` says otherwise: then
+    /// nobody can any more, and the caller needs leave to revoke under the parent.
+    pub async fn delete_authority(
+        &self,
+        caller: &Caller,
+        permit: Permit<DeleteCa, AuthorityRow>,
+        revoke: bool,
+    ) -> Result<(), Error> {
+        let Permit { resource: row, mut actor, .. } = permit;
+        let mut grant = std::mem::take(&mut actor.grant);
         let id = row.ca.id;
-        let detail = format!("Deleted CA '{}'", row.ca.name);
-        let audit = actor.audit(self.now(), AuditAction::CaDelete, row.ca.organization_id, "ca", detail);
-        self.store.delete_authority(id, audit).await?;
+        let is_valid = row.ca.status == CertificateStatus::Valid;
+        let parent = self.parent(&row).await?.filter(|_| is_valid);
+        match &parent {
+            Some(parent) if revoke => check_publishes_on_deletion(parent)?,
+            Some(parent) => grant.held.extend(caller.permit::<Revoke, _>(parent.clone())?.actor.grant.held),
+            None => {}
+        }
+        let now = self.now();
+        let audits = move |revoked: bool| {
+            let words = match (&parent, revoked) {
+                (Some(_), true) => " and revoked it: cessation_of_operation",
+                (Some(_), false) => " without revoking it",
+                (None, _) => "",
+            };
+            let entry =
+                |action, organization, detail| actor.clone().audit(now, action, organization, "ca", detail);
+            let detail = format!("Deleted CA '{}'{words}", row.ca.name);
+            let deleted = entry(AuditAction::CaDelete, row.ca.organization_id, detail);
+            let above = parent.filter(|_| revoked).map(|parent| {
+                let detail = format!(
+                    "Revoked CA '{}' under CA '{}': cessation_of_operation, since it was deleted",
+                    row.ca.name, parent.ca.name
+                );
+                entry(AuditAction::CaRevoke, parent.ca.organization_id, detail)
+            });
+            [Some(deleted), above].into_iter().flatten().collect()
+        };
+        self.store.delete_authority(id, revoke, now, grant, audits).await?;
         self.keyring.forget(id);
         self.crls.forget(id);
         Ok(())
+    }
+}
+
+/// The CA as it is at an instant.
+pub(crate) fn aged_authority(mut row: AuthorityRow, now: Timestamp) -> AuthorityRow {
+    let is_over = row.not_after.is_some_and(|end| end < now);
+    if row.ca.status != CertificateStatus::Revoked && is_over {
+        row.ca.status = CertificateStatus::Expired;
+    }
+    row
+}
+
+fn check_publishes_on_deletion(parent: &AuthorityRow) -> Result<(), Error> {
+    let certificate = fastpki_x509::Certificate::from_pem(&parent.ca.certificate).map_err(Error::internal)?;
+    check_publishes(&certificate).map_err(|_| {
+        Error::Invalid(format!(
+            "the CA '{}' above it cannot sign CRLs, and so cannot revoke it: delete it with revoke=false",
+            parent.ca.name
+        ))
+    })
+}
+
+/// The entries about a CA that went to another organization: who loses it reads of it too.
+fn moves(
+    actor: &Actor,
+    now: Timestamp,
+    before: &AuthorityRow,
+    to: OrganizationId,
+    moved: Moved,
+) -> Vec<NewAudit> {
+    let from = before.ca.organization_id;
+    let named = from.map_or("none".to_owned(), |id| id.to_string());
+    let detail = format!(
+        "Moved CA '{}' from organization {named} to {to}, with {} CAs and {} certificates",
+        before.ca.name, moved.authorities, moved.certificates
+    );
+    let logs = [from.filter(|from| *from != to), Some(to)].into_iter().flatten();
+    let entry = |log| actor.clone().audit(now, AuditAction::CaUpdate, Some(log), "ca", detail.clone());
+    logs.map(entry).collect()
+}
+
+/// What was changed of a CA beside its organization, for people; `None` where nothing was.
+fn differences(before: &AuthorityRow, after: &AuthorityRow) -> Option<String> {
+    let (before, after) = (&before.ca, &after.ca);
+    let quoted = |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("'{text}'"));
+    let mut changes = Vec::new();
+    if before.name != after.name {
+        changes.push(format!("name '{}' to '{}'", before.name, after.name));
+    }
+    if before.allow_leaf_certs != after.allow_leaf_certs {
+        changes.push(format!("allow_leaf_certs {} to {}", before.allow_leaf_certs, after.allow_leaf_certs));
+    }
+    if before.crl_base_url != after.crl_base_url {
+        let (old, new) = (quoted(&before.crl_base_url), quoted(&after.crl_base_url));
+        changes.push(format!("crl_base_url {old} to {new}"));
+    }
+    if before.description != after.description {
+        changes.push("description".to_owned());
+    }
+    if changes.is_empty() {
+        None
+    } else {
+        Some(format!("Changed CA '{}': {}", before.name, changes.join(", ")))
     }
 }
 

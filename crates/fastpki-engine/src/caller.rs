@@ -31,6 +31,8 @@ pub struct Caller {
     pub access_token: Option<(String, Timestamp)>,
     /// Since when every token of the user's that was issued before is dead.
     pub tokens_invalidated_at: Option<Timestamp>,
+    /// How often the user's tokens were invalidated.
+    pub token_generation: i32,
     /// The token of a service account that it came with.
     pub account_token: Option<ServiceAccountTokenId>,
 }
@@ -50,6 +52,7 @@ impl Caller {
                 organization_id: self.organization_id,
                 flags: self.flags,
                 tokens_invalidated_at: self.tokens_invalidated_at,
+                token_generation: self.token_generation,
                 access_token: self.access_token.as_ref().map(|(jti, _)| jti.clone()),
             },
             PrincipalId::ServiceAccount(id) => Standing::ServiceAccount {

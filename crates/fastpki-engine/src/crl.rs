@@ -13,7 +13,7 @@ use fastpki_x509::{CrlBuilder, Reason, RevokedEntry, Serial, crl_pem};
 use crate::{
     Engine, Error, Slug,
     clock::{is_ahead, is_within},
-    slug,
+    slug::leads_to,
 };
 
 /// A CRL that was signed and recorded.
@@ -181,7 +181,7 @@ impl Engine {
     pub async fn crl(&self, text: &str) -> Result<Arc<PublishedCrl>, Error> {
         let ca = Slug::id_in(text).ok_or(Error::NotFound("CA"))?;
         let head = self.crl_head(ca).await?;
-        if slug(&head.ca_name, ca).as_str() != text {
+        if !leads_to(text, ca, &head.ca_name, head.published_name.as_deref()) {
             return Err(Error::NotFound("CA"));
         }
         if let Some(crl) = self.crl_at_hand(ca, |crl| crl.is_current(&head, self.now())) {

@@ -83,6 +83,15 @@ impl From<StoreError> for Error {
             StoreError::Duplicate(Unique::ServiceAccountName) => Self::Invalid(
                 "a service account with this name exists in the organization: choose another name".into(),
             ),
+            StoreError::Duplicate(Unique::AuthorityName) => Self::Invalid(
+                "there is a CA with this name in the organization: choose another name, or rename that one".into(),
+            ),
+            StoreError::Duplicate(Unique::AuthoritySubject) => Self::Invalid(
+                "there is a CA with this subject, under the same parent or, for CAs without one, in the same organization: \
+                 choose another subject, since programs could not tell the two apart (one that is imported can go into \
+                 another organization)"
+                    .into(),
+            ),
             StoreError::NotEmpty(what) => {
                 Self::Invalid(format!("the organization still has {what}: delete or move those first"))
             }
@@ -167,6 +176,10 @@ impl From<fastpki_x509::Error> for Error {
             | X509::PathLenExceeded { .. }
             | X509::NameConstraint { .. }
             | X509::UnsupportedConstraint { .. }
+            | X509::SubjectOfIssuer { .. }
+            | X509::UnknownExtension { .. }
+            | X509::PurposeNotAllowed { .. }
+            | X509::PolicyRequired { .. }
             | X509::BadSignature { .. }
             | X509::UnsupportedSignature { .. }
             | X509::ListIssuerMismatch { .. }

@@ -42,6 +42,14 @@ impl Engine {
             true => None,
             false => self.issuer_here(caller, &authority.certificate).await?,
         };
+        let mut warnings = plan_warnings(&plan);
+        if let Some(parent) = &parent {
+            check_subject(parent, &authority.certificate)?;
+            if self.store.is_revoked(parent.ca.id, authority.certificate.serial().to_hex()).await? {
+                let text = format!("CA {} revoked it: nothing can be issued under it", parent.ca.id);
+                warnings.push(text);
+            }
+        }
         grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
         let (name, dry_run) = (import.name.clone(), import.dry_run);
@@ -59,7 +67,8 @@ impl Engine {
             );
             actor.audit(now, AuditAction::CaImport, organization, "ca", detail)
         };
-        let report = self.store.import_authority(rows, dry_run, now, grant, audit).await?;
+        let mut report = self.store.import_authority(rows, dry_run, now, grant, audit).await?;
+        report.warnings = warnings;
         // Kept until here: whoever takes encryption keys away waits for those who still store under them.
         drop(seal);
         Ok(report)
@@ -100,7 +109,7 @@ fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
         })
         .collect();
     let plan = plan(&Inputs {
-        ca_certificate: File { name: "certificate", bytes: import.certificate.as_bytes() },
+        ca_certificate: File { name: CA, bytes: import.certificate.as_bytes() },
         ca_key: Some(File { name: "private_key", bytes: import.private_key.expose().as_bytes() }),
         passphrase: None,
         certificates: &certificates,
@@ -114,6 +123,21 @@ fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
     let texts: Vec<String> =
         problems.take(MAX_PROBLEMS).map(|it| format!("{}: {}", it.about, it.text)).collect();
     if texts.is_empty() { Ok(plan) } else { Err(Error::Invalid(texts.join("; "))) }
+}
+
+/// What the CA cannot do here.
+fn plan_warnings(plan: &Plan) -> Vec<String> {
+    let notes = plan.problems.iter().filter(|it| it.severity == Severity::Note && it.about == CA);
+    notes.take(MAX_PROBLEMS).map(|it| it.text.clone()).collect()
+}
+
+/// A CA with the subject of its issuer would look as if it had signed itself.
+fn check_subject(parent: &AuthorityRow, certificate: &Certificate) -> Result<(), Error> {
+    let above = Certificate::from_pem(&parent.ca.certificate)?;
+    match above.subject().is_same(certificate.subject()) {
+        true => Err(fastpki_x509::Error::SubjectOfIssuer { subject: above.subject().to_string() }.into()),
+        false => Ok(()),
+    }
 }
 
 /// A CRL cannot say that something was revoked before 1970, and nobody should read that it will be.
@@ -161,6 +185,7 @@ impl NewImport<'_> {
             certificate: certificate.to_pem(),
             serial_number: certificate.serial().to_hex(),
             key_fingerprint: certificate.key_fingerprint(),
+            subject_key: certificate.subject().comparable(),
             organization_id: *organization,
             created_by_user_id: actor.user.as_ref().map(|(id, _)| *id),
             created_by_service_account_id: None,
@@ -242,6 +267,8 @@ fn position(name: &str) -> usize {
     name.trim_start_matches("certificates[").trim_end_matches(']').parse().unwrap_or(usize::MAX)
 }
 
+/// What the CA's certificate is called in problems: the field of the body.
+const CA: &str = "certificate";
 /// Seconds that the clock of the other program may have been ahead.
 const CLOCK_SKEW_SECONDS: i64 = 3600;
 /// CAs that are looked at at once.

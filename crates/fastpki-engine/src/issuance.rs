@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use fastpki_store::{Held, NewCertificate, StoreError};
+use fastpki_store::{Held, NewCertificate, Owner, StoreError};
 use fastpki_types::{
-    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
+    AuditAction, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
     CertificateType, CsrSign, KeyType, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
@@ -16,6 +16,7 @@ use crate::{
     engine::aged,
     keyring::Signer,
     policy::Policy,
+    revocation::check_publishes,
     slug,
     subject::{Subject, key_algorithm, key_type, leaf_profile},
 };
@@ -101,23 +102,35 @@ impl Engine {
     /// The CA that a CSR is to be signed by.
     pub async fn authority_for_csr(&self, caller: &Caller, new: &CsrSign) -> Result<AuthorityRow, Error> {
         match (new.ca_id, &new.ca_name) {
-            (Some(id), _) => self.authority(id).await,
-            (None, Some(name)) => {
-                let organization = match (caller.is_superuser(), caller.organization_id) {
-                    (true, _) => None,
-                    (false, Some(organization)) => Some(organization),
-                    (false, None) => return Err(Error::NotFound("CA")),
-                };
-                let mut found = self.store.authorities_by_name(name, organization).await?;
-                match (found.pop(), found.is_empty()) {
-                    (Some(row), true) => Ok(row),
-                    (None, _) => Err(Error::NotFound("CA")),
-                    (Some(_), false) => Err(Error::Conflict(format!(
-                        "there are several CAs with the name '{name}': give ca_id"
-                    ))),
-                }
-            }
+            (Some(id), _) => self.issuer(id).await,
+            (None, Some(name)) => self.authority_by_name(caller, name).await,
             (None, None) => Err(Error::Invalid("say which CA is to sign: give ca_id or ca_name".into())),
+        }
+    }
+
+    /// The CA with this name in the caller's organization. Superusers find it everywhere, their own first, so that nobody
+    /// else's name gets in their way.
+    async fn authority_by_name(&self, caller: &Caller, name: &str) -> Result<AuthorityRow, Error> {
+        if !caller.is_superuser() && caller.organization_id.is_none() {
+            return Err(Error::NotFound("CA"));
+        }
+        let own = Owner {
+            organization_id: caller.organization_id,
+            created_by_user_id: caller.user_id(),
+            created_by_service_account_id: None,
+        };
+        let mut found = self.store.authorities_by_name(name, Some(own)).await?;
+        if found.is_empty() && caller.is_superuser() {
+            found = self.store.authorities_by_name(name, None).await?;
+        }
+        let ids: Vec<String> = found.iter().map(|row| row.ca.id.to_string()).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(row), true) => Ok(row),
+            (None, _) => Err(Error::NotFound("CA")),
+            (Some(_), false) => Err(Error::Conflict(format!(
+                "there are several CAs with the name '{name}': give ca_id, one of {}",
+                ids.join(", ")
+            ))),
         }
     }
 
@@ -161,7 +174,7 @@ impl Engine {
         let Permit { resource: CertificateRow { certificate: old, is_csr_origin }, actor, .. } = permit;
         let issuer =
             old.issuer_id.ok_or_else(|| Error::Invalid("its CA is gone, so it cannot be renewed".into()))?;
-        let mut permit = caller.permit::<Issue, _>(self.authority(issuer).await?)?;
+        let mut permit = caller.permit::<Issue, _>(self.issuer(issuer).await?)?;
         permit.actor.grant.held.extend(actor.grant.held);
         if old.status == CertificateStatus::Revoked && !renewal.renew_revoked {
             return Err(StoreError::RenewsRevoked.into());
@@ -283,6 +296,7 @@ impl Engine {
             caller.permit::<CreateCa, _>(authority.clone())?;
         }
         let signer = self.signer(authority.ca.id).await?;
+        check_publishes(signer.certificate())?;
         self.check_not_revoked(&signer).await?;
         Ok(signer)
     }
@@ -401,6 +415,6 @@ pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> 
             "the address of the CRL must be ASCII: percent-encode what is not".into(),
         ));
     }
-    let slug = slug(&authority.ca.name, CaId(authority.ca.id.0)).in_url();
+    let slug = slug(authority.public_name(), authority.ca.id).in_url();
     Ok(Urls { crl: format!("{base}/crl/{slug}"), ca: format!("{base}/ca/{slug}.crt") })
 }

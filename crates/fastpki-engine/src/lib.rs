@@ -53,8 +53,8 @@ pub use names::{new_name, new_principal_name};
 pub use operator::{Operator, schema};
 pub use permissions::{
     Act, Action, AddMember, CreateCa, CreateFirstUser, CreateServiceAccount, CreateUser, DeleteCa,
-    DeleteOrganization, DeleteUser, ExportKey, Home, ImportCa, Issue, ManageServiceAccount, MoveCa,
-    NewOrganization, Owned, Ownership, Permit, Read, RemoveMember, Revoke, UpdateOrganization, UpdateUser,
+    DeleteOrganization, DeleteUser, ExportKey, Home, ImportCa, Issue, ManageServiceAccount, NewOrganization,
+    Owned, Ownership, Permit, Read, RemoveMember, Revoke, RevokeCa, UpdateCa, UpdateOrganization, UpdateUser,
 };
 pub use policy::parse_network;
 pub use sessions::PASSWORD_COST;

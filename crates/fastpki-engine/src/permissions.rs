@@ -12,8 +12,8 @@ use fastpki_types::{
 };
 
 pub use principals::{
-    AddMember, CreateServiceAccount, DeleteOrganization, DeleteUser, ImportCa, ManageServiceAccount, MoveCa,
-    RemoveMember, UpdateOrganization, UpdateUser,
+    AddMember, CreateServiceAccount, DeleteOrganization, DeleteUser, ImportCa, ManageServiceAccount,
+    RemoveMember, RevokeCa, UpdateCa, UpdateOrganization, UpdateUser,
 };
 
 use crate::{Caller, Error, PrincipalId};

@@ -223,6 +223,7 @@ impl Engine {
             flags: account.flags,
             access_token: None,
             tokens_invalidated_at: None,
+            token_generation: 0,
             account_token: Some(token.id),
         }))
     }

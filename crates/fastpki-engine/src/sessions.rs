@@ -229,6 +229,7 @@ impl Engine {
             flags: row.user.flags,
             access_token: claims.jti.zip(Timestamp::from_micros(claims.exp.saturating_mul(1_000_000))),
             tokens_invalidated_at: row.tokens_invalidated_at,
+            token_generation: row.token_generation,
             account_token: None,
         })
     }

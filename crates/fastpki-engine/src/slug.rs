@@ -22,6 +22,11 @@ pub(crate) fn slug(name: &str, id: CaId) -> Slug {
     Slug(format!("{}-{id}", text.trim_matches('-')))
 }
 
+/// Whether a text is the slug of this CA: of its name or, where it was renamed, of the one in its certificates.
+pub(crate) fn leads_to(text: &str, id: CaId, name: &str, published_name: Option<&str>) -> bool {
+    [Some(name), published_name].into_iter().flatten().any(|name| slug(name, id).as_str() == text)
+}
+
 impl Slug {
     /// The slug as people read it.
     pub(crate) fn as_str(&self) -> &str {

@@ -53,6 +53,7 @@ async fn root(engine: &Engine, name: &str) -> CaId {
         flags: Default::default(),
         access_token: None,
         tokens_invalidated_at: None,
+        token_generation: 0,
         account_token: None,
     };
     engine.create_root(caller.permit_create_ca().unwrap(), new).await.unwrap().0.ca.id

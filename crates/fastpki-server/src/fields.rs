@@ -411,6 +411,13 @@ impl Fields {
         self.problems.push(ValidationProblem { kind: kind.into(), loc, msg });
     }
 
+    /// Whether anything is wrong with a field.
+    pub(crate) fn has_problem(&self, name: &str) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| matches!(problem.loc.last(), Some(Location::Field(field)) if field == name))
+    }
+
     /// Notes that a field is missing; gives a stand-in.
     pub(crate) fn missing<T: Default>(&mut self, name: &'static str) -> T {
         self.note(name, "missing", "is required".into());

@@ -165,6 +165,7 @@ fn stand_in(action: AuditAction) -> Option<AuditAction> {
         AuditAction::Logout => Some(AuditAction::LoginSuccess),
         AuditAction::TokensInvalidate | AuditAction::UserDelete => Some(AuditAction::UserUpdate),
         AuditAction::CaImport | AuditAction::CaUpdate => Some(AuditAction::CaCreate),
+        AuditAction::CaRevoke => Some(AuditAction::CertRevoke),
         AuditAction::OrgUpdate => Some(AuditAction::OrgCreate),
         AuditAction::KeysEncrypt
         | AuditAction::KeysRotate

@@ -1,6 +1,17 @@
 //! Certificate authorities.
 
-use fastpki_types::{Ca, CaId, KeyType, Named, OrganizationId, ServiceAccountId, Timestamp, UserId};
+mod change;
+mod revocation;
+mod unique;
+
+use fastpki_types::{
+    Ca, CaId, CertificateStatus, KeyType, Named, OrganizationId, ServiceAccountId, Timestamp, UserId,
+};
+
+pub use change::{AuthorityChange, Moved};
+pub use revocation::AuthorityRevocation;
+pub(crate) use revocation::shown;
+pub use unique::Owner;
 
 use crate::{
     Store,
@@ -15,19 +26,16 @@ use crate::{
 /// A certificate authority with what only the engine sees.
 #[derive(Clone, Debug)]
 pub struct AuthorityRow {
-    /// What the API shows.
+    /// What the API shows. Whether it is revoked is on its parent's CRL: [`Store::with_revocations`] fills it in.
     pub ca: Ca,
+    /// Its serial number in hex; empty where its certificate cannot be read.
+    pub serial_number: String,
+    /// When its certificate ends.
+    pub not_after: Option<Timestamp>,
+    /// The name that its public addresses are made from, where it was renamed since.
+    pub published_name: Option<String>,
     /// The service account that created it.
     pub created_by_service_account_id: Option<ServiceAccountId>,
-}
-
-/// What went with a CA that was given to another organization.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
-    /// CAs below it.
-    pub authorities: u64,
-    /// Certificates of it and of those.
-    pub certificates: u64,
 }
 
 /// A certificate authority to be recorded.
@@ -53,6 +61,8 @@ pub struct NewAuthority {
     pub serial_number: String,
     /// The fingerprint of its public key, by which it is known where it is to be certified again.
     pub key_fingerprint: String,
+    /// Its subject, as [`fastpki_x509::Name::comparable`] has it.
+    pub subject_key: String,
     /// The organization it belongs to.
     pub organization_id: Option<OrganizationId>,
     /// The user who creates it.
@@ -75,14 +85,15 @@ macro_rules! select_authorities {
             "/* ", $name, " */
              SELECT a.id, a.name, a.description, a.subject_dn, a.key_type, a.key_size, a.valid_days, a.created_at,
                     a.updated_at, a.certificate, a.organization_id, a.created_by_user_id, a.parent_ca_id,
-                    a.path_length, a.allow_leaf_certs, a.crl_base_url, a.created_by_service_account_id ",
+                    a.path_length, a.allow_leaf_certs, a.crl_base_url, a.created_by_service_account_id,
+                    a.published_name ",
             $rest
         )
     };
 }
 
 impl Store {
-    /// Records a CA. Its parent no longer issues leaf certificates.
+    /// Records a CA, whose name and subject must be its own. Its parent no longer issues leaf certificates.
     pub async fn create_authority(
         &self,
         new: NewAuthority,
@@ -92,7 +103,9 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    tx.lock_table(Table::Authorities).await?;
                     audit.admit(tx).await?;
+                    check_unique(tx, &new).await?;
                     let id = CaId(tx.next_id(Table::Authorities).await?);
                     if let Some(parent) = new.parent_ca_id {
                         let sql = "/* stop_leaf_certs */
@@ -106,36 +119,6 @@ impl Store {
                     let sql = "/* create_crl */ INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, $2)";
                     tx.execute(sql, &[id.into(), 0.into()]).await?;
                     audit::record(tx, &audit, Some(id.0)).await?;
-                    one(tx, id).await?.ok_or(StoreError::Gone)
-                })
-            })
-            .await
-    }
-
-    /// Gives a CA to another organization. With `cascade`, CAs below it and certificates that have no organization go with
-    /// it; where a CA of another organization stands, nothing from there on does.
-    pub async fn move_authority(
-        &self,
-        id: CaId,
-        to: OrganizationId,
-        cascade: bool,
-        now: Timestamp,
-        grant: Grant,
-        audits: impl FnOnce(Moved) -> Vec<NewAudit> + Clone + Send + 'static,
-    ) -> Result<AuthorityRow, StoreError> {
-        self.db
-            .with(Patience::ManyRows)
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.lock_table(Table::Authorities).await?;
-                    grants::check(tx, &grant).await?;
-                    if give(tx, id, to, now).await? == 0 {
-                        return Err(StoreError::Gone);
-                    }
-                    let moved = if cascade { move_below(tx, id, to, now).await? } else { Moved::default() };
-                    for audit in &audits(moved) {
-                        audit::record(tx, audit, Some(id.0)).await?;
-                    }
                     one(tx, id).await?.ok_or(StoreError::Gone)
                 })
             })
@@ -178,28 +161,29 @@ impl Store {
         self.many_authorities(sql, vec![id.into()]).await
     }
 
-    /// The CAs with this name, of one organization or of all.
+    /// The first CAs with this name, of one owner or of all, by id.
     pub async fn authorities_by_name(
         &self,
         name: &str,
-        organization: Option<OrganizationId>,
+        owner: Option<Owner>,
     ) -> Result<Vec<AuthorityRow>, StoreError> {
-        match organization {
-            Some(organization) => {
-                let sql = select_authorities!(
-                    "authorities_by_name_of",
-                    "FROM certificate_authorities a WHERE a.name = $1 AND a.organization_id = $2 ORDER BY a.id LIMIT 2"
-                );
-                self.many_authorities(sql, vec![name.into(), organization.into()]).await
-            }
-            None => {
-                let sql = select_authorities!(
-                    "authorities_by_name",
-                    "FROM certificate_authorities a WHERE a.name = $1 ORDER BY a.id LIMIT 2"
-                );
-                self.many_authorities(sql, vec![name.into()]).await
-            }
-        }
+        let name = name.to_owned();
+        self.db
+            .scan(move |tx| {
+                Box::pin(async move {
+                    let mut values: Vec<Value> = vec![name.into()];
+                    let head = select_authorities!(
+                        "authorities_by_name",
+                        "FROM certificate_authorities a WHERE a.name = $1"
+                    );
+                    let condition = owner
+                        .map(|owner| format!(" AND {}", owner.condition(&mut values)))
+                        .unwrap_or_default();
+                    let sql = format!("{head}{condition} ORDER BY a.id LIMIT {SAME_NAMES}");
+                    tx.rows(&sql, &values).await?.into_iter().map(authority_row).collect()
+                })
+            })
+            .await
     }
 
     /// A page of the CAs that a principal may see, after this id, by id.
@@ -262,14 +246,23 @@ impl Store {
             .await
     }
 
-    /// Deletes a CA with its certificates and CRL, unless others hang below it.
-    pub async fn delete_authority(&self, id: CaId, mut audit: NewAudit) -> Result<(), StoreError> {
+    /// Deletes a CA with its certificates and CRL, unless others hang below it. With `revoke`, a CA whose certificate is
+    /// still good is put on its parent's CRL. The entries for the audit log are told whether it was.
+    pub async fn delete_authority(
+        &self,
+        id: CaId,
+        revoke: bool,
+        now: Timestamp,
+        grant: Grant,
+        audits: impl FnOnce(bool) -> Vec<NewAudit> + Clone + Send + 'static,
+    ) -> Result<(), StoreError> {
         self.db
             .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
                     tx.lock_table(Table::Authorities).await?;
-                    audit.admit(tx).await?;
+                    grants::check(tx, &grant).await?;
+                    let row = one(tx, id).await?.ok_or(StoreError::Gone)?;
                     let children =
                         "/* child */ SELECT id FROM certificate_authorities WHERE parent_ca_id = $1 LIMIT 1";
                     if tx.row(children, &[id.into()]).await?.is_some() {
@@ -284,13 +277,23 @@ impl Store {
                     ] {
                         tx.execute(sql, &[id.into()]).await?;
                     }
+                    let parent = match revoke {
+                        true => revocation::parent_to_revoke(tx, &row, now).await?,
+                        false => None,
+                    };
+                    if let Some(parent) = parent {
+                        revocation::revoke(tx, &row, parent, Some(CESSATION), now).await?;
+                    }
                     let sql = "/* delete_authority */ DELETE FROM certificate_authorities WHERE id = $1";
                     if tx.execute(sql, &[id.into()]).await? == 0 {
                         return Err(StoreError::Gone);
                     }
                     // A number of a CRL may have been taken meanwhile; from now on none can be.
                     tx.execute(DELETE_CRL, &[id.into()]).await?;
-                    audit::record(tx, &audit, Some(id.0)).await
+                    for audit in &audits(parent.is_some()) {
+                        audit::record(tx, audit, Some(id.0)).await?;
+                    }
+                    Ok(())
                 })
             })
             .await
@@ -311,37 +314,24 @@ impl Store {
 
 const DELETE_CRL: &str = "/* delete_crl */ DELETE FROM fastpki_crls WHERE ca_id = $1";
 
-async fn give(tx: &mut Tx, id: CaId, to: OrganizationId, now: Timestamp) -> Result<u64, StoreError> {
-    let sql = "/* give_authority */
-               UPDATE certificate_authorities SET organization_id = $2, updated_at = $3 WHERE id = $1";
-    tx.execute(sql, &[id.into(), to.into(), now.into()]).await
+/// Refuses a CA whose name or subject another one has.
+pub(crate) async fn check_unique(tx: &mut Tx, new: &NewAuthority) -> Result<(), StoreError> {
+    let owner = Owner {
+        organization_id: new.organization_id,
+        created_by_user_id: new.created_by_user_id,
+        created_by_service_account_id: new.created_by_service_account_id,
+    };
+    unique::check_name(tx, None, owner, &new.name).await?;
+    unique::check_subject(tx, None, new.parent_ca_id, owner, &new.subject_key).await
 }
 
-async fn move_below(tx: &mut Tx, id: CaId, to: OrganizationId, now: Timestamp) -> Result<Moved, StoreError> {
-    let children =
-        "/* children_of */ SELECT id, organization_id FROM certificate_authorities WHERE parent_ca_id = $1";
-    let certificates = "/* give_certificates */
-                        UPDATE certificates SET organization_id = $2, updated_at = $3
-                        WHERE issuer_id = $1 AND organization_id IS NULL";
-    let mut moved = Moved::default();
-    let mut seen = vec![id];
-    let mut next = 0;
-    while let Some(&issuer) = seen.get(next) {
-        next += 1;
-        moved.certificates += tx.execute(certificates, &[issuer.into(), to.into(), now.into()]).await?;
-        for mut child in tx.rows(children, &[issuer.into()]).await? {
-            let (child, owner): (CaId, Option<OrganizationId>) = (child.next()?, child.next()?);
-            // An adopted database has no guard against a circle.
-            if owner.is_some_and(|owner| owner != to) || seen.contains(&child) {
-                continue;
-            }
-            if owner.is_none() {
-                moved.authorities += give(tx, child, to, now).await?;
-            }
-            seen.push(child);
-        }
+/// Whose a CA is.
+fn owner(row: &AuthorityRow) -> Owner {
+    Owner {
+        organization_id: row.ca.organization_id,
+        created_by_user_id: row.ca.created_by_user_id,
+        created_by_service_account_id: row.created_by_service_account_id,
     }
-    Ok(moved)
 }
 
 /// Whether there is a CA with this id.
@@ -374,9 +364,10 @@ pub(crate) async fn insert(
          INSERT INTO certificate_authorities
              (id, name, description, subject_dn, key_type, key_size, valid_days, created_at, updated_at, private_key,
               certificate, organization_id, created_by_user_id, created_by_service_account_id, parent_ca_id,
-              path_length, allow_leaf_certs, crl_base_url, encryption_key_fingerprint, serial_number, key_fingerprint)
+              path_length, allow_leaf_certs, crl_base_url, encryption_key_fingerprint, serial_number, key_fingerprint,
+              subject_key)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, (SELECT o.id FROM organizations o WHERE o.id = $11),
-                 $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+                 $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         &[
             id.into(),
             new.name.as_str().into(),
@@ -398,6 +389,7 @@ pub(crate) async fn insert(
             new.private_key.fingerprint(),
             new.serial_number.as_str().into(),
             new.key_fingerprint.as_str().into(),
+            new.subject_key.as_str().into(),
         ],
     )
     .await
@@ -422,9 +414,10 @@ fn authority_row(mut row: Row) -> Result<AuthorityRow, StoreError> {
     let (valid_days, created_at, updated_at) = (row.next()?, row.next()?, row.next()?);
     let certificate: String = row.next()?;
     let (key_type, key_size) = key_of(key_type.as_deref(), key_size, &certificate);
+    let read = fastpki_x509::Certificate::from_pem(&certificate).ok();
     // One that was imported may hang below a CA that is not here.
-    let is_self_issued = fastpki_x509::Certificate::from_pem(&certificate)
-        .map_or(true, |certificate| certificate.issuer() == certificate.subject());
+    let is_self_issued =
+        read.as_ref().is_none_or(|certificate| certificate.issuer() == certificate.subject());
     let organization_id = row.next()?;
     let created_by_user_id = row.next()?;
     let parent_ca_id: Option<CaId> = row.next()?;
@@ -446,8 +439,24 @@ fn authority_row(mut row: Row) -> Result<AuthorityRow, StoreError> {
         allow_leaf_certs: row.next()?,
         crl_base_url: row.next()?,
         is_root: parent_ca_id.is_none() && is_self_issued,
+        status: CertificateStatus::Valid,
+        revoked_at: None,
+        revocation_reason: None,
     };
-    Ok(AuthorityRow { ca, created_by_service_account_id: row.next()? })
+    Ok(AuthorityRow {
+        ca,
+        serial_number: read.as_ref().map(|certificate| certificate.serial().to_hex()).unwrap_or_default(),
+        not_after: read.map(|certificate| certificate.validity().not_after.into()),
+        created_by_service_account_id: row.next()?,
+        published_name: row.next()?,
+    })
+}
+
+impl AuthorityRow {
+    /// The name that its public addresses are made from.
+    pub fn public_name(&self) -> &str {
+        self.published_name.as_deref().unwrap_or(&self.ca.name)
+    }
 }
 
 /// Family and size of a certificate's key: from our column or, in adopted rows, from the certificate
@@ -462,3 +471,8 @@ pub(crate) fn key_of(key_type: Option<&str>, key_size: u32, certificate: &str) -
         .and_then(|key| Some((KeyType::from_name(key.algorithm().family())?, key.algorithm().size())))
         .unwrap_or((KeyType::Rsa, key_size))
 }
+
+/// Why a CA is revoked that is deleted: RFC 5280 section 5.3.1.
+const CESSATION: &str = "cessation_of_operation";
+/// CAs of one name that are looked at: enough to name them to somebody who is to choose.
+const SAME_NAMES: u32 = 10;

@@ -376,7 +376,7 @@ pub(crate) async fn put_on_crl(
 }
 
 /// Makes other revocations under this CA wait until this one is committed.
-async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
+pub(crate) async fn lock_crl(tx: &mut Tx, ca: CaId) -> Result<(), StoreError> {
     tx.execute(
         "/* lock_crl */
          INSERT INTO fastpki_crls (ca_id, reserved) VALUES ($1, 0)

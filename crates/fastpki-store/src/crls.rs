@@ -9,6 +9,8 @@ use crate::{Store, authorities, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
 pub struct CrlHead {
     /// What people call the CA.
     pub ca_name: String,
+    /// The name that its public addresses are made from, where that is another.
+    pub published_name: Option<String>,
     /// The number of the latest CRL; 0 before the first.
     pub number: u64,
     /// The newest entry that the latest CRL has seen; `None` where it must be made anew.
@@ -56,7 +58,7 @@ impl Store {
         // A CRL older than the CA is of another that had its id before: the old system gives ids anew. A CA that was
         // made by a clock that was ahead is not younger than its CRLs for that.
         let sql = "/* crl_head */
-                   SELECT a.name, COALESCE(r.number, 0),
+                   SELECT a.name, a.published_name, COALESCE(r.number, 0),
                           CASE WHEN r.this_update >= a.created_at OR a.created_at > $2 THEN r.last_entry_id END,
                           COALESCE((SELECT MAX(e.id) FROM crl_entries e WHERE e.ca_id = a.id), 0),
                           r.this_update, r.next_update
@@ -71,6 +73,7 @@ impl Store {
                     };
                     Ok(Some(CrlHead {
                         ca_name: row.next()?,
+                        published_name: row.next()?,
                         number: row.next()?,
                         covers: row.next()?,
                         newest_entry: row.next()?,

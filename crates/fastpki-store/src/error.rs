@@ -9,6 +9,10 @@ pub enum Unique {
     Email,
     /// The name of an organization.
     OrganizationName,
+    /// The name of a CA within its organization.
+    AuthorityName,
+    /// The subject of a CA below its parent or, without one, within its organization.
+    AuthoritySubject,
     /// The name of a service account within its organization.
     ServiceAccountName,
     /// The serial number of what one CA issued.

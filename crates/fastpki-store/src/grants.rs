@@ -40,6 +40,8 @@ pub enum Standing {
         flags: Flags,
         /// Every token issued before is dead; another instant by now means that theirs may be, too.
         tokens_invalidated_at: Option<Timestamp>,
+        /// How often their tokens were invalidated.
+        token_generation: i32,
         /// The id of the access token, which must not be signed out.
         access_token: Option<String>,
     },
@@ -181,20 +183,29 @@ impl Grant {
 impl Standing {
     fn checks(&self, tx: &Tx, lock: Lock) -> Vec<Check<'_>> {
         match self {
-            Self::User { id, role, organization_id, flags: allowed, tokens_invalidated_at, access_token } => {
+            Self::User {
+                id,
+                role,
+                organization_id,
+                flags: allowed,
+                tokens_invalidated_at,
+                token_generation,
+                access_token,
+            } => {
                 let user = Check {
                     sql: tx.locking(
                         lock,
                         "/* standing_user */
-                         SELECT is_active, tokens_invalidated_at, role, organization_id, can_create_ca, can_create_cert,
-                                can_revoke_cert, can_export_private_key, can_delete_ca
+                         SELECT is_active, tokens_invalidated_at, COALESCE(token_generation, 0), role, organization_id,
+                                can_create_ca, can_create_cert, can_revoke_cert, can_export_private_key, can_delete_ca
                          FROM users WHERE id = $1",
                     ),
                     values: vec![(*id).into()],
                     judge: Box::new(move |row| {
                         let mut row = row.ok_or(StoreError::NoStanding)?;
                         let (is_active, invalidated): (bool, Option<Timestamp>) = (row.next()?, row.next()?);
-                        if !is_active || invalidated != *tokens_invalidated_at {
+                        let generation: i32 = row.next()?;
+                        if !is_active || invalidated != *tokens_invalidated_at || generation != *token_generation {
                             return Err(StoreError::NoStanding);
                         }
                         let role_now: UserRole = row.named()?;

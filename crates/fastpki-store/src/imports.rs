@@ -99,13 +99,14 @@ async fn import_all(
     };
     number_crls_from(tx, id, import.next_crl_number).await?;
     let mut report = CaImported {
-        ca: authorities::one(tx, id).await?.map(|row| row.ca),
+        ca: None,
         created,
         certificates: 0,
         certificates_present: 0,
         revocations: 0,
         revocations_present: 0,
         dry_run: false,
+        warnings: Vec::new(),
     };
     for certificate in &import.certificates {
         import_certificate(tx, id, certificate, now, &mut report).await?;
@@ -119,6 +120,7 @@ async fn import_all(
         put_on_crl(tx, id, serial_number, *revoked_at, reason.as_deref(), now).await?;
         report.revocations += 1;
     }
+    report.ca = Some(authorities::shown(tx, id).await?.ca);
     Ok(report)
 }
 
@@ -132,6 +134,7 @@ async fn present(tx: &mut Tx, new: &NewAuthority) -> Result<Option<CaId>, StoreE
 }
 
 async fn create(tx: &mut Tx, new: &NewAuthority, now: Timestamp) -> Result<CaId, StoreError> {
+    authorities::check_unique(tx, new).await?;
     let id = CaId(tx.next_id(Table::Authorities).await?);
     note_serial(tx, new.parent_ca_id.unwrap_or(id), &new.serial_number).await?;
     authorities::insert(tx, id, new, now).await?;
@@ -195,7 +198,7 @@ async fn number_crls_from(tx: &mut Tx, ca: CaId, next: u64) -> Result<(), StoreE
     tx.execute(sql, &[ca.into(), reserved.into()]).await.map(drop)
 }
 
-async fn is_on_crl(tx: &mut Tx, ca: CaId, serial: &str) -> Result<bool, StoreError> {
+pub(crate) async fn is_on_crl(tx: &mut Tx, ca: CaId, serial: &str) -> Result<bool, StoreError> {
     let sql = "/* is_on_crl */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";
     Ok(tx.row(sql, &[serial.into(), ca.into()]).await?.is_some())
 }

@@ -34,7 +34,7 @@ pub use at_rest::{
     KeyTable, KeysLock, Progress, Rewrite, Rewritten, Stage, Survey, TableKeys, UnreadableKeys, Wipe,
 };
 pub use audit::{AuditFilter, NewAudit};
-pub use authorities::{AuthorityRow, Moved, NewAuthority};
+pub use authorities::{AuthorityChange, AuthorityRevocation, AuthorityRow, Moved, NewAuthority, Owner};
 pub use backup::{check_dump, dump, load};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};

@@ -17,7 +17,7 @@ struct Script {
     script: &'static str,
 }
 
-const MIGRATIONS: [Script; 8] = [
+const MIGRATIONS: [Script; 9] = [
     Script { version: BASELINE, name: "fastpki_0_4", script: BASELINE_SCRIPT },
     Script { version: 2, name: "own", script: include_str!("../migrations/0002_own.sql") },
     Script {
@@ -31,6 +31,7 @@ const MIGRATIONS: [Script; 8] = [
         name: "audit_actions",
         script: include_str!("../migrations/0005_audit_actions.sql"),
     },
+    Script { version: 6, name: "authorities", script: include_str!("../migrations/0006_authorities.sql") },
     Script { version: 7, name: "keys", script: include_str!("../migrations/0007_keys.sql") },
     Script { version: 8, name: "possessions", script: include_str!("../migrations/0008_possessions.sql") },
     Script { version: 9, name: "clocks", script: include_str!("../migrations/0009_clocks.sql") },

@@ -169,7 +169,7 @@ async fn use_all(store: &Store, round: i32) -> Result<(), StoreError> {
     if round == 1 {
         store.delete_user(user, audit()).await?;
         store.delete_service_account(ServiceAccountId(2), audit()).await?;
-        store.delete_authority(CaId(2), audit()).await?;
+        store.delete_authority(CaId(2), true, now(), Grant::default(), |_| vec![audit()]).await?;
     }
     Ok(())
 }

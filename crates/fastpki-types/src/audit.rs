@@ -14,6 +14,8 @@ named! {
         CaImport = "ca_import",
         /// A certificate authority was changed.
         CaUpdate = "ca_update",
+        /// A certificate authority was revoked by its parent.
+        CaRevoke = "ca_revoke",
         /// A certificate authority was deleted.
         CaDelete = "ca_delete",
         /// A CA's private key was read.

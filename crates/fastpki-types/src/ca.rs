@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CaId, KeyType, OrganizationId, PrivateKeyPem, Timestamp, UserId};
+use crate::{CaId, CertificateStatus, KeyType, OrganizationId, PrivateKeyPem, Timestamp, UserId};
 
 /// A certificate authority without its private key.
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Ca {
     /// Its id.
     pub id: CaId,
-    /// What people call it; need not be unique.
+    /// What people call it; unique in its organization, except among CAs that FastPKI 0.4 made.
     pub name: String,
     /// Free text.
     pub description: Option<String>,
@@ -42,6 +42,12 @@ pub struct Ca {
     pub crl_base_url: Option<String>,
     /// Whether it signed itself.
     pub is_root: bool,
+    /// The state of its own certificate. Where it is `revoked`, nothing is issued under it, nor below it.
+    pub status: CertificateStatus,
+    /// When its parent revoked it.
+    pub revoked_at: Option<Timestamp>,
+    /// Why, as it was given.
+    pub revocation_reason: Option<String>,
 }
 
 /// A certificate authority with its private key.
@@ -88,6 +94,9 @@ pub struct ForeignCa {
     path_length: Option<()>,
     allow_leaf_certs: Option<()>,
     crl_base_url: Option<()>,
+    status: Option<()>,
+    revoked_at: Option<()>,
+    revocation_reason: Option<()>,
 }
 
 impl From<Ca> for ForeignCa {
@@ -102,14 +111,28 @@ impl From<Ca> for ForeignCa {
     }
 }
 
-/// The body of `PATCH /cas/{id}`.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize, Deserialize)]
-pub struct CaAssignOrganization {
-    /// The organization that the CA is to belong to.
-    pub organization_id: OrganizationId,
-    /// Whether the CAs below it, and certificates that have no organization, go with it; false when not given.
-    #[serde(default)]
+/// The body of `PATCH /cas/{id}`: what is to change. What is null or missing stays.
+#[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CaUpdate {
+    /// The organization that the CA is to belong to; superusers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<OrganizationId>,
+    /// Whether the CAs below it, and certificates that have no organization, move with it; false when not given.
     pub cascade: bool,
+    /// What people are to call it. Its public addresses stay: certificates name them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it issues certificates that are not CAs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_leaf_certs: Option<bool>,
+    /// Base of the CRL and CA addresses in what it issues from now on; empty for the server's own. What was issued before
+    /// names the address of that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl_base_url: Option<String>,
 }
 
 /// The body of `POST /cas/`.

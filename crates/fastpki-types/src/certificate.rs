@@ -147,7 +147,7 @@ pub struct CsrSign {
     pub sans: SanRequest,
 }
 
-/// The body of `POST /certificates/{id}/revoke`.
+/// The body of `POST /certificates/{id}/revoke` and `POST /cas/{id}/revoke`.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CertificateRevoke {

@@ -22,7 +22,8 @@ pub struct CaImport {
     pub allow_leaf_certs: Option<bool>,
     /// Base of the CRL and CA addresses in what it issues from now on.
     pub crl_base_url: Option<String>,
-    /// The number of its next CRL: greater than that of every CRL it has published.
+    /// The number of its next CRL: greater than that of every CRL it has published. Above 2^62, no room would be left for
+    /// those that follow.
     pub next_crl_number: Option<u64>,
     /// What it has issued.
     #[serde(default)]
@@ -76,4 +77,7 @@ pub struct CaImported {
     pub revocations_present: u32,
     /// Whether nothing was changed, as asked.
     pub dry_run: bool,
+    /// What the CA cannot do here, and what else may surprise.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }

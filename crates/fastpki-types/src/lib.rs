@@ -20,7 +20,7 @@ mod token;
 mod user;
 
 pub use audit::{AuditAction, AuditLog};
-pub use ca::{Ca, CaAssignOrganization, CaCreate, CaDetail, ChainLink, ForeignCa};
+pub use ca::{Ca, CaCreate, CaDetail, CaUpdate, ChainLink, ForeignCa};
 pub use certificate::{
     Certificate, CertificateCreate, CertificateDetail, CertificateRenew, CertificateRevoke,
     CertificateStatus, CertificateType, CsrSign, SanRequest,

@@ -13,9 +13,10 @@ use x509_cert::{
 };
 
 use crate::{
-    Error, Name, NameConstraints, PublicKey, San, Serial, Validity,
+    Error, Name, NameConstraints, Profile, PublicKey, San, Serial, Validity,
     asn1::{ExtensionRef, Raw, SequenceContent, Signed, decode, decode_time},
     key_fingerprint::key_fingerprint,
+    limits::Limits,
     pem, san, signature,
 };
 
@@ -33,6 +34,7 @@ pub struct Certificate {
     authority_key_id: Option<Vec<u8>>,
     sans: Option<Vec<u8>>,
     name_constraints: Option<Vec<u8>>,
+    limits: Limits,
 }
 
 /// What a certificate says about its subject being a CA.
@@ -72,6 +74,7 @@ impl Certificate {
             name_constraints: parsed
                 .extension(NameConstraintsExtension::OID)
                 .map(|it| it.value.as_bytes().to_vec()),
+            limits: Limits::of(parsed),
         })
     }
 
@@ -133,6 +136,19 @@ impl Certificate {
     /// Whether the subject may sign revocation lists: it is a CA, and its key usage, if stated, includes that.
     pub fn may_sign_revocation_lists(&self) -> bool {
         self.authority.ca && self.authority.crl_sign
+    }
+
+    /// What the certificate asks of everything below it, beside path length and names.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Why programs would accept nothing of this profile that was issued right below this CA; `None` where they would,
+    /// as far as names and path length permit.
+    pub fn cannot_issue(&self, profile: Profile) -> Option<Error> {
+        let below = usize::from(profile.is_ca());
+        let is_anchor = self.subject == self.issuer;
+        self.limits.check(&self.subject, profile, below, is_anchor).err()
     }
 
     /// How many CAs may follow below this one; `None` where no limit is set. Limits beyond 255 read as 255.

@@ -6,7 +6,7 @@ use der::{Decode, Reader, Sequence, SliceReader, Tag, asn1::AnyRef};
 use crate::{
     Error, Name, Profile, San,
     asn1::{Oid, SequenceContent, decode},
-    name::EncodedAttribute,
+    name::{EncodedAttribute, fold},
 };
 
 /// The names a CA may certify, [RFC 5280 §4.2.1.10](https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.10).
@@ -118,11 +118,14 @@ impl Subtree {
     /// are held equal more freely here, so that no spelling slips through.
     fn overlaps(&self, instance: &Instance<'_>) -> bool {
         let reaches = || match (self, instance) {
-            (Self::Directory(base), Instance::Directory(name)) => directory_covers(base, name, fold_unicode),
+            (Self::Directory(base), Instance::Directory(name)) => directory_covers(base, name, fold),
             (Self::Dns(base), Instance::Dns(name)) => {
+                let base = without_last_dot(base);
                 let parent = base.split_once('.').map(|(_, parent)| parent);
-                name.strip_prefix("*.").is_some_and(|domain| parent == Some(domain))
+                domain_covers(base, name)
+                    || name.strip_prefix("*.").is_some_and(|domain| parent == Some(domain))
             }
+            (Self::Email(base), Instance::Email(address)) => mailbox_covers(without_last_dot(base), address),
             _ => false,
         };
         self.covers(instance) == Some(true) || reaches()
@@ -176,6 +179,12 @@ impl Instance<'_> {
             Self::Ip(ip) => ip.to_string(),
         }
     }
+}
+
+/// An excluded domain as GnuTLS reads it. With a dot at its end it excludes nothing for OpenSSL, as it permits nothing
+/// where it is permitted; a name is certified only where both accept it.
+fn without_last_dot(base: &str) -> &str {
+    base.strip_suffix('.').unwrap_or(base)
 }
 
 /// "Any DNS name that can be constructed by simply adding zero or more labels to the left-hand side".
@@ -233,11 +242,6 @@ fn comparable<'a>(
 /// What every verifier holds equal.
 fn fold_ascii(text: &str) -> String {
     text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
-}
-
-/// What some verifier may hold equal.
-fn fold_unicode(text: &str) -> String {
-    text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 const RFC822_NAME: u32 = 1;

@@ -169,6 +169,39 @@ pub enum Error {
         /// What is unsupported.
         reason: &'static str,
     },
+    /// The subject asked for is that of the issuer, or of a CA above a CA.
+    #[error(
+        "{subject:?} is the subject of the CA that is to sign, or of one above it: choose another subject"
+    )]
+    SubjectOfIssuer {
+        /// The subject of the CA.
+        subject: String,
+    },
+    /// A CA in the chain has a critical extension that is not understood, or one that cannot be read.
+    #[error(
+        "the certificate of {authority:?} has the extension {extension}, which is not understood here: programs refuse \
+         what is issued below it"
+    )]
+    UnknownExtension {
+        /// The subject of the CA.
+        authority: String,
+        /// The object identifier of the extension.
+        extension: String,
+    },
+    /// The extended key usage of a CA in the chain does not have a purpose.
+    #[error("the extended key usage of {authority:?} does not allow certificates for {purpose} below it")]
+    PurposeNotAllowed {
+        /// The subject of the CA.
+        authority: String,
+        /// What the certificate would be for.
+        purpose: &'static str,
+    },
+    /// A CA in the chain asks for a certificate policy in everything below it.
+    #[error("{authority:?} requires a certificate policy below it, and nothing is issued with one here")]
+    PolicyRequired {
+        /// The subject of the CA.
+        authority: String,
+    },
     /// The issuer name, or the authority key identifier, is not the issuer's.
     #[error("the certificate does not name this issuer: its {field} differs")]
     IssuerMismatch {

@@ -10,7 +10,7 @@ mod status;
 pub use index::{Index, IndexEntry, IndexProblem, IndexStatus};
 pub use inputs::{File, Inputs};
 pub use kind::CertificateKind;
-pub use plan::{Plan, PlannedAuthority, PlannedCertificate, Problem, Severity, plan};
+pub use plan::{MAX_CRL_NUMBER, Plan, PlannedAuthority, PlannedCertificate, Problem, Severity, plan};
 pub use status::{OrphanRevocation, Status};
 
 #[cfg(test)]

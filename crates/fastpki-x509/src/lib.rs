@@ -24,6 +24,7 @@ pub mod inspect;
 mod issue;
 mod key;
 mod key_fingerprint;
+mod limits;
 mod lint;
 mod name;
 mod pem;

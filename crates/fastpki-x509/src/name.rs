@@ -56,6 +56,23 @@ impl Name {
         *self.0 == EMPTY_SEQUENCE
     }
 
+    /// The name in a form that is equal for names that
+    /// [RFC 5280 §7.1](https://www.rfc-editor.org/rfc/rfc5280#section-7.1) compares as equal: case, runs of blanks and
+    /// the string type do not count.
+    pub fn comparable(&self) -> String {
+        let rdns = self.rdns().into_iter().map(|rdn| {
+            let mut attributes: Vec<_> = rdn.iter().map(EncodedAttribute::comparable).collect();
+            attributes.sort();
+            attributes.join("+")
+        });
+        rdns.collect::<Vec<_>>().join(",")
+    }
+
+    /// Whether two names compare as equal: see [`Name::comparable`].
+    pub fn is_same(&self, other: &Self) -> bool {
+        self == other || self.comparable() == other.comparable()
+    }
+
     /// The values of all common names, in order.
     pub fn common_names(&self) -> Vec<String> {
         self.values_of(COMMON_NAME)
@@ -156,6 +173,14 @@ pub(crate) struct EncodedAttribute<'a> {
 }
 
 impl EncodedAttribute<'_> {
+    fn comparable(&self) -> String {
+        match self.text() {
+            // Quoted, so that no text looks like two attributes.
+            Some(text) => format!("{}={:?}", self.oid, fold(&text)),
+            None => format!("{}=#{:02x?}", self.oid, self.der),
+        }
+    }
+
     /// The value as text, where it is a string.
     pub(crate) fn text(&self) -> Option<String> {
         value::decode(self.value)
@@ -192,6 +217,11 @@ fn check_rdn(rdn: &[EncodedAttribute<'_>]) -> Result<(), Error> {
         attribute.check()?;
     }
     Ok(())
+}
+
+/// A text without what does not count in a comparison of names: case, and how many blanks of which kind there are.
+pub(crate) fn fold(text: &str) -> String {
+    text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 fn walk(der: &[u8]) -> der::Result<Vec<Vec<EncodedAttribute<'_>>>> {

@@ -317,3 +317,36 @@ fn name_constraints_are_those_openssl_enforces() {
         assert_eq!((ours.is_ok(), theirs), (permitted, permitted), "{subject} {sans:?}: {ours:?} {output}");
     }
 }
+
+#[test]
+fn nothing_that_openssl_refuses_is_issued_below_a_ca_of_others() {
+    let key = PrivateKey::from_pem(KEYS[1]).unwrap();
+    let dir = TempDir::new().unwrap();
+    for (pem, profile, purpose, host) in [
+        (include_str!("../testdata/critical.cert.pem"), Profile::Server, "sslserver", "a.example.com"),
+        (include_str!("../testdata/ekuclient.cert.pem"), Profile::Server, "sslserver", "a.example.com"),
+        (include_str!("../testdata/ekuclient.cert.pem"), Profile::Client, "sslclient", ""),
+        (include_str!("../testdata/ekuany.cert.pem"), Profile::Server, "sslserver", "a.example.com"),
+        (include_str!("../testdata/ekuany.cert.pem"), Profile::Client, "sslclient", ""),
+        (include_str!("../testdata/ncdot.cert.pem"), Profile::Server, "sslserver", "a.example.com"),
+        (include_str!("../testdata/ncdot.cert.pem"), Profile::Server, "sslserver", "a.example.org"),
+        (include_str!("../testdata/explicit0.cert.pem"), Profile::Server, "sslserver", "a.example.com"),
+    ] {
+        let authority = Certificate::from_pem(pem).unwrap();
+        std::fs::write(dir.path().join("ca.pem"), pem).unwrap();
+        let sans: Vec<San> = Some(host)
+            .filter(|it| !it.is_empty())
+            .map(|it| San::parse_dns(it).unwrap())
+            .into_iter()
+            .collect();
+        let mut request = request(profile, "O=Example,CN=x", &key, 3);
+        request.sans.clone_from(&sans);
+        let ours = check_chain(std::slice::from_ref(&authority), profile, &request.subject, &sans);
+        let leaf = request.prepare(&authority).unwrap().sign(&key).unwrap();
+        std::fs::write(dir.path().join("leaf.pem"), leaf.to_pem()).unwrap();
+        let at = now().as_second() + 60;
+        let command = format!("verify -attime {at} -purpose {purpose} -CAfile ca.pem leaf.pem");
+        let (theirs, output) = openssl(dir.path(), &command);
+        assert_eq!(ours.is_ok(), theirs, "{} {purpose} {host}: {ours:?} {output}", authority.subject());
+    }
+}

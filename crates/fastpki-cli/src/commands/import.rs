@@ -263,6 +263,7 @@ fn sum(answers: &[Answer]) -> Result<CaImported, Error> {
         revocations: all.revocations + next.revocations,
         revocations_present: all.revocations_present + next.revocations_present,
         dry_run: all.dry_run,
+        warnings: all.warnings,
     });
     added.ok_or_else(|| Error::Failed("there is nothing to import".into()))
 }
@@ -281,6 +282,9 @@ fn show(context: &Context, answer: Option<&Answer>, report: &CaImported) -> Resu
             fields[field] = fields["ca"][field].take();
         }
         output::print(&format!("\n{}", table::detail(&fields, &REPORT, clock::now())))?;
+    }
+    for warning in &report.warnings {
+        output::note(&format!("warning: {}", table::harmless(warning)));
     }
     let ca = |id: CaId| format!("as CA {id}");
     let known = report.ca.as_ref().map(|it| ca(it.id)).unwrap_or_default();

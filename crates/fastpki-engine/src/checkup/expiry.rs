@@ -89,7 +89,7 @@ fn judge_list(row: &AuthorityRow, head: &CrlHead, now: Timestamp, tally: &mut Ta
     // One that nobody has asked for yet is made when somebody does.
     let (Some(made), Some(end)) = (head.this_update, head.next_update) else { return };
     tally.count += 1;
-    let name = slug(&row.ca.name, row.ca.id);
+    let name = slug(row.public_name(), row.ca.id);
     let name = name.as_str();
     let mend = format!(
         "a download of /crl/{name} makes a new one: let the server run, and whoever copies CRLs fetch them daily"

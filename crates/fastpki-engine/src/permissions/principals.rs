@@ -1,9 +1,9 @@
 //! Who may change users, organizations and service accounts.
 
 use fastpki_store::Held;
-use fastpki_types::{OrganizationId, ServiceAccount, User, UserRole, UserUpdate};
+use fastpki_types::{CaUpdate, OrganizationId, ServiceAccount, User, UserRole, UserUpdate};
 
-use super::{Action, Owned, Permit};
+use super::{Action, Owned, Permit, allows};
 use crate::{AuthorityRow, Caller, Error};
 
 /// Marks the permit to change a user.
@@ -24,8 +24,11 @@ pub struct AddMember;
 /// Marks the permit to take a user out of an organization.
 pub struct RemoveMember;
 
-/// Marks the permit to give a CA to another organization.
-pub struct MoveCa;
+/// Marks the permit to change a CA, or to give it to another organization.
+pub struct UpdateCa;
+
+/// Marks the permit to revoke a CA under its parent.
+pub struct RevokeCa;
 
 /// Marks the permit to bring a CA along.
 pub struct ImportCa;
@@ -155,13 +158,56 @@ impl Caller {
         Ok(self.granted((organization, user), [held]))
     }
 
-    /// Leave to give a CA to another organization: superusers.
-    pub fn permit_move_authority(&self, row: AuthorityRow) -> Result<Permit<MoveCa, AuthorityRow>, Error> {
-        if !self.is_superuser() {
+    /// Whether the caller may change anything of a CA: its organization's admins, superusers.
+    pub fn check_changes(&self, row: &AuthorityRow) -> Result<(), Error> {
+        if self.is_superuser() || self.administers(row.ca.organization_id) {
+            return Ok(());
+        }
+        forbidden("only admins of its organization and superusers change a CA")
+    }
+
+    /// Leave to change a CA: superusers; its organization's admins, but not whose it is.
+    pub fn permit_update_authority(
+        &self,
+        row: AuthorityRow,
+        change: &CaUpdate,
+    ) -> Result<Permit<UpdateCa, AuthorityRow>, Error> {
+        self.check_changes(&row)?;
+        if change.organization_id.is_some() && !self.is_superuser() {
             return forbidden("only superusers give a CA to another organization");
         }
         let held = row.held(Action::Read);
         Ok(self.granted(row, [held]))
+    }
+
+    /// Leave to revoke a CA: whoever may revoke what its parent signed. A CA without a parent here cannot be revoked;
+    /// what to do instead is told to those who could revoke under it.
+    pub fn permit_revoke_authority(
+        &self,
+        row: AuthorityRow,
+        parent: Option<AuthorityRow>,
+    ) -> Result<Permit<RevokeCa, (AuthorityRow, AuthorityRow)>, Error> {
+        let asked = parent.as_ref().unwrap_or(&row).ownership();
+        if !allows(self, Action::RevokeCert, asked) {
+            return forbidden(
+                "revoking a CA takes the right to revoke under its parent: ask an admin of the parent's organization, or for \
+                 can_revoke_cert there",
+            );
+        }
+        match parent {
+            Some(parent) => {
+                let held = [parent.held(Action::RevokeCert), row.held(Action::Read)];
+                Ok(self.granted((row, parent), held))
+            }
+            None if row.ca.is_root => Err(Error::Invalid(
+                "a root cannot be revoked, since programs trust it without asking a CRL: have it removed wherever it is \
+                 trusted, revoke the CAs below it, and delete it"
+                    .into(),
+            )),
+            None => Err(Error::Invalid(
+                "the CA that signed this one is not here, and only that one can revoke it".into(),
+            )),
+        }
     }
 
     /// Leave to bring a CA along: admins into their own organization, superusers into any or none.

@@ -22,6 +22,7 @@ fn user(role: UserRole, organization_id: Option<OrganizationId>) -> Caller {
         flags: Flags::default(),
         access_token: None,
         tokens_invalidated_at: None,
+        token_generation: 0,
         account_token: None,
     }
 }
@@ -194,4 +195,76 @@ fn audit_log_is_for_admins_and_superusers() {
     assert_eq!(user(UserRole::Admin, OWN).audit_scope().unwrap(), Some(OWN));
     assert_eq!(user(UserRole::Admin, None).audit_scope().unwrap(), None);
     assert!(user(UserRole::User, OWN).audit_scope().is_err());
+}
+
+/// A CA of an organization, created by somebody else.
+fn ca(organization_id: Option<OrganizationId>) -> AuthorityRow {
+    let at = Timestamp::epoch();
+    let ca = fastpki_types::Ca {
+        id: fastpki_types::CaId(1),
+        name: "CA".into(),
+        description: None,
+        subject_dn: "CN=CA".into(),
+        key_type: fastpki_types::KeyType::Ec,
+        key_size: 256,
+        valid_days: 1,
+        created_at: at,
+        updated_at: at,
+        certificate: String::new(),
+        organization_id,
+        created_by_user_id: Some(UserId(99)),
+        parent_ca_id: None,
+        path_length: None,
+        allow_leaf_certs: true,
+        crl_base_url: None,
+        is_root: true,
+        status: fastpki_types::CertificateStatus::Valid,
+        revoked_at: None,
+        revocation_reason: None,
+    };
+    AuthorityRow {
+        ca,
+        serial_number: "1".into(),
+        not_after: None,
+        published_name: None,
+        created_by_service_account_id: None,
+    }
+}
+
+#[test]
+fn ca_is_revoked_by_who_may_revoke_under_its_parent() {
+    let may = |caller: &Caller, parent| caller.permit_revoke_authority(ca(OWN), Some(ca(parent))).is_ok();
+    let mut flagged = account(OWN);
+    flagged.flags.can_revoke_cert = true;
+    for caller in [user(UserRole::Superuser, None), user(UserRole::Admin, OWN), flagged.clone()] {
+        assert!(may(&caller, OWN), "{caller:?}");
+    }
+    for caller in [user(UserRole::Admin, OTHER), user(UserRole::User, OWN), account(OWN)] {
+        assert!(!may(&caller, OWN), "{caller:?}");
+    }
+    // That the CA is one's own is not enough.
+    for caller in [user(UserRole::Admin, OWN), flagged] {
+        assert!(!may(&caller, OTHER) && !may(&caller, None), "{caller:?}");
+    }
+    let root = user(UserRole::Admin, OWN).permit_revoke_authority(ca(OWN), None);
+    assert!(matches!(root, Err(Error::Invalid(_))));
+    let root = user(UserRole::Admin, OTHER).permit_revoke_authority(ca(OWN), None);
+    assert!(matches!(root, Err(Error::Forbidden(_))));
+}
+
+#[test]
+fn ca_is_changed_by_admins_of_its_organization_and_moved_by_superusers() {
+    let name = fastpki_types::CaUpdate { name: Some("x".into()), ..Default::default() };
+    let moved = fastpki_types::CaUpdate { organization_id: OTHER, ..name.clone() };
+    let may = |caller: &Caller, of, change| caller.permit_update_authority(ca(of), change).is_ok();
+    let superuser = user(UserRole::Superuser, None);
+    assert!(may(&superuser, None, &name) && may(&superuser, OWN, &moved));
+    let admin = user(UserRole::Admin, OWN);
+    assert!(may(&admin, OWN, &name) && !may(&admin, OWN, &moved));
+    assert!(!may(&admin, OTHER, &name) && !may(&admin, None, &name));
+    assert!(!may(&user(UserRole::Admin, None), None, &name));
+    let mut creator = user(UserRole::User, OWN);
+    creator.id = PrincipalId::User(UserId(99));
+    creator.flags = Flags { can_create_ca: true, can_delete_ca: true, ..creator.flags };
+    assert!(!may(&creator, OWN, &name) && !may(&account(OWN), OWN, &name));
 }

@@ -6,8 +6,8 @@ use axum::{
 };
 use fastpki_engine::{AuthorityPage, AuthorityRow, CreateCa, DeleteCa, Error, ExportKey, Read, new_name};
 use fastpki_types::{
-    Ca, CaAssignOrganization, CaCreate, CaDetail, CaId, CaImport, CaImported, CertificateImport, ChainLink,
-    KeyType, Named, OrganizationId, RevocationImport,
+    Ca, CaCreate, CaDetail, CaId, CaImport, CaImported, CaUpdate, CertificateImport, CertificateRevoke,
+    ChainLink, KeyType, Named, OrganizationId, RevocationImport,
 };
 use serde_json::{Value, json};
 
@@ -43,16 +43,23 @@ pub(super) fn routes() -> Routes {
         .on(
             PATCH,
             "/cas/{ca_id}",
-            assign_organization,
-            "Give a CA to another organization; superusers only",
+            update,
+            "Change a CA; admins of its organization and superusers. Give it to another organization; superusers only",
             &[400, 403, 404, 409],
         )
         .on(
             DELETE,
             "/cas/{ca_id}",
             delete,
-            "Delete a CA with its certificates and its CRL; 409 while other CAs hang below it",
-            &[403, 404, 409],
+            "Delete a CA with its certificates and its CRL, and revoke it under its parent; 409 while other CAs hang below it",
+            &[400, 403, 404, 409],
+        )
+        .on(
+            POST,
+            "/cas/{ca_id}/revoke",
+            revoke,
+            "Revoke a CA under its parent; 409 if it is revoked already",
+            &[400, 403, 404, 409],
         )
         .on(GET, "/cas/{ca_id}/private-key", private_key, "A CA with its private key", &[403, 404, 409])
         .on(GET, "/cas/{ca_id}/chain", chain, "From a CA to its root", &[403, 404])
@@ -74,7 +81,7 @@ impl FromFields for CaCreate {
                 .optional_number("path_length", 0, u8::MAX.into())
                 .and_then(|number| u8::try_from(number).ok()),
             allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
-            crl_base_url: crl_base_url(fields),
+            crl_base_url: crl_base_url(fields, false),
         }
     }
 }
@@ -123,10 +130,16 @@ fn with_its_sizes(key_type: KeyType) -> Value {
     }
 }
 
-fn crl_base_url(fields: &mut Fields) -> Option<String> {
-    let url = fields.optional_text("crl_base_url", Text::line(MAX_URL));
-    fields.refine("pattern", "^https?://[!-.0->@-~][!-\"$->@-~]*$");
+/// The base of addresses in certificates; empty, where that is taken, for the server's own.
+fn crl_base_url(fields: &mut Fields, may_be_empty: bool) -> Option<String> {
+    let rule = if may_be_empty { Text::lines(MAX_URL) } else { Text::line(MAX_URL) };
+    let url = fields.optional_text("crl_base_url", rule);
+    const URL: &str = "https?://[!-.0->@-~][!-\"$->@-~]*";
+    fields.refine("pattern", if may_be_empty { format!("^({URL})?$") } else { format!("^{URL}$") });
     let url = url?;
+    if may_be_empty && url.is_empty() {
+        return Some(url);
+    }
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let fits = rest.is_some_and(|rest| {
         !rest.is_empty()
@@ -150,9 +163,9 @@ impl FromFields for CaImport {
             private_key: fields.text("private_key", Text::lines(MAX_PEM)).into(),
             organization_id: fields.optional_id("organization_id", OrganizationId),
             allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
-            crl_base_url: crl_base_url(fields),
+            crl_base_url: crl_base_url(fields, false),
             next_crl_number: fields
-                .optional_number("next_crl_number", 0, i64::MAX)
+                .optional_number("next_crl_number", 0, MAX_CRL_NUMBER)
                 .and_then(|number| u64::try_from(number).ok()),
             certificates: fields.objects("certificates", MAX_IMPORTED),
             revocations: fields.objects("revocations", MAX_IMPORTED),
@@ -182,12 +195,44 @@ impl FromFields for RevocationImport {
     }
 }
 
-impl FromFields for CaAssignOrganization {
+impl FromFields for CaUpdate {
     fn from_fields(fields: &mut Fields) -> Self {
-        Self {
-            organization_id: fields.id("organization_id", OrganizationId),
+        let change = Self {
+            organization_id: fields.optional_id("organization_id", OrganizationId),
             cascade: fields.optional_flag("cascade").unwrap_or(false),
+            name: fields.optional_name("name", new_name),
+            description: fields.optional_text("description", Text::lines(MAX_TEXT)),
+            allow_leaf_certs: fields.optional_flag("allow_leaf_certs"),
+            crl_base_url: crl_base_url(fields, true),
+        };
+        let one_of = ["organization_id", "name", "description", "allow_leaf_certs", "crl_base_url"];
+        fields.go_together(|| {
+            let given = |field: &str| json!({ "required": [field], "properties": { field: { "not": { "type": "null" } } } });
+            one_of.into_iter().map(given).collect()
+        });
+        let changes_something = change.organization_id.is_some()
+            || change.name.is_some()
+            || change.description.is_some()
+            || change.allow_leaf_certs.is_some()
+            || change.crl_base_url.is_some();
+        if !changes_something && !fields.has_problem("organization_id") {
+            let msg = format!("one of these is required: {}", one_of.join(", "));
+            fields.note("organization_id", "value_error", msg);
         }
+        change
+    }
+}
+
+/// How a CA is to be deleted.
+struct Deletion {
+    revoke: bool,
+}
+
+impl FromFields for Deletion {
+    fn from_fields(fields: &mut Fields) -> Self {
+        let revoke = fields.optional_flag("revoke");
+        fields.refine("default", true);
+        Self { revoke: revoke.unwrap_or(true) }
     }
 }
 
@@ -304,24 +349,40 @@ async fn children(
     Ok(Json(children.into_iter().map(|row| row.ca).collect()))
 }
 
-async fn assign_organization(
+async fn update(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CaId>,
-    body: Unread<CaAssignOrganization>,
+    body: Unread<CaUpdate>,
 ) -> Result<Json<Ca>, ApiError> {
-    let permit = caller.permit_move_authority(state.engine.authority(id).await?)?;
+    let row = state.engine.authority(id).await?;
+    caller.check_changes(&row)?;
     let change = body.read().await?;
-    Ok(Json(state.engine.move_authority(permit, change).await?.ca))
+    let permit = caller.permit_update_authority(row, &change)?;
+    Ok(Json(state.engine.update_authority(permit, change).await?.ca))
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    Signed(caller): Signed,
+    PathId(id): PathId<CaId>,
+    body: Unread<CertificateRevoke>,
+) -> Result<Json<Ca>, ApiError> {
+    let row = state.engine.authority(id).await?;
+    let parent = state.engine.parent(&row).await?;
+    let permit = caller.permit_revoke_authority(row, parent)?;
+    let reason = body.read().await?.reason;
+    Ok(Json(state.engine.revoke_authority(permit, reason).await?.ca))
 }
 
 async fn delete(
     State(state): State<AppState>,
     Signed(caller): Signed,
     PathId(id): PathId<CaId>,
+    Query(Deletion { revoke }): Query<Deletion>,
 ) -> Result<NoContent, ApiError> {
     let permit = caller.permit::<DeleteCa, _>(state.engine.authority(id).await?)?;
-    state.engine.delete_authority(permit).await?;
+    state.engine.delete_authority(&caller, permit, revoke).await?;
     Ok(NoContent)
 }
 
@@ -331,6 +392,9 @@ const MAX_IMPORT: usize = 64 * 1024 * 1024;
 const MAX_IMPORTED: usize = 50_000;
 /// Characters of a certificate or a key as PEM: one with 1,000 alternative names has 40,000.
 const MAX_PEM: usize = 64 * 1024;
+/// The highest number that the next CRL of an imported CA may be given: numbers are kept in 63 bits, and half of them stay
+/// for the lists that follow. RFC 5280 allows 20 octets; programs count up from 1 or take the seconds since 1970.
+const MAX_CRL_NUMBER: i64 = 1 << 62;
 /// Hex digits of a serial number, and what people write between them: RFC 5280 allows 20 bytes.
 const MAX_SERIAL: usize = 64;
 /// Characters of an address that goes into certificates.

@@ -124,7 +124,7 @@ async fn create(
     Query(Issuer(issuer)): Query<Issuer>,
     body: Unread<CertificateCreate>,
 ) -> Result<Created<CertificateDetail>, ApiError> {
-    let issuer = state.engine.authority(issuer).await?;
+    let issuer = state.engine.issuer(issuer).await?;
     let permit = caller.permit::<Issue, _>(issuer)?;
     let new = body.read().await?;
     let issued = state.engine.issue(permit, &caller, new, &base).await?;

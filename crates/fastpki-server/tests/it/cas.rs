@@ -74,7 +74,8 @@ async fn each_key_type_makes_a_ca(server: Server) {
         ("ec", 384, "ecdsa-with-SHA384"),
         ("ed25519", 256, "ED25519"),
     ] {
-        let ca = root.create_ca("Root", json!({"key_type": key_type, "key_size": size})).await;
+        let name = format!("{key_type} {size}");
+        let ca = root.create_ca(&name, json!({"key_type": key_type, "key_size": size})).await;
         assert_eq!((&ca["key_type"], &ca["key_size"]), (&json!(key_type), &json!(size)));
         assert!(printed(&ca).contains(&format!("Signature Algorithm: {algorithm}")));
     }

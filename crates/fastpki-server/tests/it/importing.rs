@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Options, Server, merge, on_both_databases, openssl};
+use crate::harness::{Client, Options, P256, Server, merge, on_both_databases, openssl};
 
 on_both_databases! {
     imported_ca_goes_on_with_all_it_had,
@@ -12,6 +12,9 @@ on_both_databases! {
     imported_intermediate_hangs_below_its_issuer_where_that_is_here,
     wrong_keys_and_foreign_certificates_are_refused_whole,
     ca_of_another_organization_is_not_taken_over,
+    ca_that_cannot_sign_crls_says_so_and_issues_nothing,
+    nothing_is_issued_that_the_imported_ca_makes_useless,
+    number_of_the_next_crl_leaves_room,
     serial_numbers_of_the_past_are_not_used_again,
     problems_within_lists_are_named,
     imports_go_into_ones_own_organization,
@@ -173,7 +176,8 @@ async fn imported_intermediate_hangs_below_its_issuer_where_that_is_here(server:
     let world = server.world().await;
     let top = world.red_admin.create_ca("Top", json!({})).await;
     let sub = world.red_admin.create_ca("Sub", json!({"parent_ca_id": top["id"]})).await;
-    world.red_admin.delete(&format!("/api/v1/cas/{}", sub["id"])).await.expect(StatusCode::NO_CONTENT);
+    let elsewhere = format!("/api/v1/cas/{}?revoke=false", sub["id"]);
+    world.red_admin.delete(&elsewhere).await.expect(StatusCode::NO_CONTENT);
     let import = json!({"name": "Sub", "certificate": sub["certificate"], "private_key": sub["private_key"]});
     // Blue may not create CAs under Red's.
     let of_blue = world.blue_admin.post(IMPORT, import.clone()).await.expect(StatusCode::OK);
@@ -282,4 +286,88 @@ async fn imports_go_into_ones_own_organization(server: Server) {
     world.red_admin.post(IMPORT, import.clone()).await.expect(StatusCode::FORBIDDEN);
     import["organization_id"] = json!(99);
     world.root.post(IMPORT, import).await.expect(StatusCode::BAD_REQUEST);
+}
+
+/// A CA that OpenSSL made: what an import of it says.
+fn of_openssl(name: &str, extensions: &[&str]) -> Value {
+    let subject = format!("/CN={name}");
+    let mut arguments =
+        vec!["req", "-x509", "-nodes", "-keyout", "/dev/stdout", "-days", "30", "-subj", subject.as_str()];
+    arguments.extend_from_slice(&P256);
+    for extension in extensions {
+        arguments.extend_from_slice(&["-addext", extension]);
+    }
+    let text = openssl(&arguments, b"");
+    let block = |label: &str| {
+        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+        let start = text.find(&begin).unwrap_or_else(|| panic!("{text}"));
+        text[start..text.find(&end).unwrap() + end.len()].to_owned() + "\n"
+    };
+    json!({"name": name, "certificate": block("CERTIFICATE"), "private_key": block("PRIVATE KEY")})
+}
+
+async fn ca_that_cannot_sign_crls_says_so_and_issues_nothing(server: Server) {
+    server.clock.advance(60);
+    let root = server.superuser().await;
+    let import = of_openssl("Mute", &["keyUsage=critical,keyCertSign"]);
+    let report = root.post(IMPORT, import).await.expect(StatusCode::OK);
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("does not let it sign CRLs"), "{report}");
+    let ca = &report["ca"];
+    let refused = |answer: crate::harness::Answer| {
+        let answer = answer.expect(StatusCode::BAD_REQUEST);
+        assert!(answer["detail"].as_str().unwrap().contains("sign CRLs"), "{answer}");
+    };
+    refused(root.try_create_certificate(ca, "www.example.com", json!({})).await);
+    refused(root.try_create_ca("Sub", json!({"parent_ca_id": ca["id"]})).await);
+    // A revocation that no CRL can tell is not answered as if it were one.
+    let good = root.create_ca("Good", json!({})).await;
+    root.create_certificate(&good, "www.example.com", json!({})).await;
+    root.create_ca("Sub", json!({"parent_ca_id": good["id"]})).await;
+    server.database.script("UPDATE certificates SET issuer_id = 1").await;
+    server.database.script("UPDATE certificate_authorities SET parent_ca_id = 1 WHERE id = 3").await;
+    refused(root.post("/api/v1/certificates/1/revoke", json!({})).await);
+    refused(root.post("/api/v1/cas/3/revoke", json!({})).await);
+    refused(root.delete("/api/v1/cas/3").await);
+    assert_eq!(server.database.peek("SELECT count(*) FROM crl_entries").await, ["0"]);
+    root.delete("/api/v1/cas/3?revoke=false").await.expect(StatusCode::NO_CONTENT);
+}
+
+async fn nothing_is_issued_that_the_imported_ca_makes_useless(server: Server) {
+    server.clock.advance(60);
+    let root = server.superuser().await;
+    let usage = "keyUsage=critical,keyCertSign,cRLSign";
+    for (name, extension, words, client_too) in [
+        ("Critical", "1.2.3.4=critical,ASN1:NULL", "1.2.3.4", true),
+        ("Clients", "extendedKeyUsage=clientAuth", "TLS servers", false),
+        ("Dotted", "nameConstraints=critical,permitted;DNS:example.com.", "name constraints", false),
+    ] {
+        let import = of_openssl(name, &[usage, extension]);
+        let report = root.post(IMPORT, import).await.expect(StatusCode::OK);
+        let answer = root.try_create_certificate(&report["ca"], "www.example.com", json!({})).await;
+        let answer = answer.expect(StatusCode::BAD_REQUEST);
+        assert!(answer["detail"].as_str().unwrap().contains(words), "{name}: {answer}");
+        let client = json!({"certificate_type": "client", "subject_dn": "CN=alice", "common_name": "alice"});
+        let answer = root.try_create_certificate(&report["ca"], "alice", client).await;
+        assert_eq!(answer.status == StatusCode::BAD_REQUEST, client_too, "{name}");
+        if name != "Dotted" {
+            assert!(report["warnings"][0].as_str().unwrap().contains(words), "{name}: {report}");
+        }
+    }
+}
+
+async fn number_of_the_next_crl_leaves_room(server: Server) {
+    let root = server.superuser().await;
+    let mut import = foreign(&server, "Old").await;
+    for number in [(1_u64 << 62) + 1, i64::MAX.unsigned_abs()] {
+        import["next_crl_number"] = json!(number);
+        root.post(IMPORT, import.clone()).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    import["next_crl_number"] = json!(1_u64 << 62);
+    let report = root.post(IMPORT, import).await.expect(StatusCode::OK);
+    let crl = crl_of(&server.stranger(), "old", &report["ca"]["id"]).await;
+    assert!(crl.contains("4611686018427387904") || crl.contains("0x4000000000000000"), "{crl}");
+    root.post("/api/v1/certificates/1/revoke", json!({})).await.expect(StatusCode::OK);
+    let crl = crl_of(&server.stranger(), "old", &report["ca"]["id"]).await;
+    assert!(crl.contains("4611686018427387905") || crl.contains("0x4000000000000001"), "{crl}");
 }

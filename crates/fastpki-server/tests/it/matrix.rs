@@ -73,6 +73,7 @@ const TABLE: &[(&str, &str)] = &[
     ("GET /cas/{ca_id}", READ),
     ("PATCH /cas/{ca_id}", "401 403 403 403 403 403 403 200 403 403 401 403"),
     ("DELETE /cas/{ca_id}", "401 403 403 403 204 204 403 204 403 204 401 403"),
+    ("POST /cas/{ca_id}/revoke", WITH_FLAG),
     ("GET /cas/{ca_id}/private-key", WITH_FLAG),
     ("GET /cas/{ca_id}/chain", READ),
     ("GET /cas/{ca_id}/children", READ),
@@ -226,9 +227,12 @@ impl<'s> Stage<'s> {
             objects.push(("{ca_slug}", "red-1".to_owned()));
         }
         if route.contains("{ca_id}") {
-            let ca = root.create_ca(name, json!({})).await;
+            let mut ca = root.create_ca(name, json!({})).await;
             let given = json!({"organization_id": self.red});
             root.patch(&format!("/api/v1/cas/{}", ca["id"]), given).await.expect(StatusCode::OK);
+            if route.ends_with("/revoke") {
+                ca = root.create_ca(&format!("below {name}"), json!({"parent_ca_id": ca["id"]})).await;
+            }
             objects.push(("{ca_id}", ca["id"].to_string()));
         }
         if route.contains("{cert_id}") {
@@ -286,7 +290,7 @@ impl<'s> Stage<'s> {
             "PATCH /users/{user_id}" => json!({"can_create_cert": true}),
             "POST /organizations/" => json!({"name": name}),
             "PUT /organizations/{organization_id}" => json!({"description": name}),
-            "POST /cas/" => json!({"name": name, "subject_dn": "CN=New", "key_type": "ec"}),
+            "POST /cas/" => json!({"name": name, "subject_dn": format!("CN={name}"), "key_type": "ec"}),
             "POST /cas/import" => self.foreign_ca(name).await,
             "PATCH /cas/{ca_id}" => json!({"organization_id": self.red}),
             "POST /certificates/" => {
@@ -295,7 +299,9 @@ impl<'s> Stage<'s> {
             "POST /certificates/sign-csr" => {
                 json!({"csr": self.csr, "ca_id": 1, "certificate_type": "server"})
             }
-            "POST /certificates/{cert_id}/revoke" | "POST /certificates/{cert_id}/renew" => json!({}),
+            "POST /cas/{ca_id}/revoke"
+            | "POST /certificates/{cert_id}/revoke"
+            | "POST /certificates/{cert_id}/renew" => json!({}),
             "POST /service-accounts/" => json!({"name": name, "organization_id": self.red}),
             "PATCH /service-accounts/{sa_id}" => json!({"description": name}),
             "POST /service-accounts/{sa_id}/tokens" => json!({}),

@@ -41,6 +41,12 @@ const NULLABLE: &[(&str, &str)] = &[
     ("ForeignCa", "*"),
 ];
 
+/// Fields of bodies that had to be there.
+const NO_LONGER_REQUIRED: &[(&str, &str)] = &[
+    // A CA is renamed and set up by the same request, without being moved.
+    ("patch /api/v1/cas/{ca_id} body", "organization_id"),
+];
+
 fn ours() -> Value {
     fastpki_server::openapi("FastPKI", "/api/v1")
 }
@@ -229,7 +235,8 @@ fn compare(
             .map(|it| it.as_str().unwrap().to_owned())
             .collect()
     };
-    let (required_before, required_now) = (required(before), required(now));
+    let (mut required_before, required_now) = (required(before), required(now));
+    required_before.retain(|field| !NO_LONGER_REQUIRED.contains(&(what, field)));
     let same =
         if is_request { required_before == required_now } else { required_before.is_subset(&required_now) };
     if !same {
@@ -278,7 +285,7 @@ fn every_field_of_a_body_is_documented() {
             }
         }
     }
-    assert_eq!(bodies, 18);
+    assert_eq!(bodies, 19);
 }
 
 #[test]

@@ -253,6 +253,7 @@ async fn host_header_must_be_a_host(server: Server) {
     let dress = |request: reqwest::RequestBuilder| {
         // Proxies append to what the client sent.
         let host = "evil.example, pki.example.com";
+        let body = json!({"name": "Other", "subject_dn": "CN=Other", "key_type": "ec", "parent_ca_id": 1});
         request.header("x-forwarded-host", host).header("x-forwarded-proto", "https").json(&body)
     };
     let sub = root.send(Method::POST, "/api/v1/cas/", dress).await.expect(StatusCode::CREATED);

@@ -2,8 +2,8 @@
 
 use fastpki_engine::{CreateCa, DeleteCa, Engine, Error, ExportKey, Issue, Revoke};
 use fastpki_types::{
-    CaAssignOrganization, CaId, CertificateId, OrganizationId, ServiceAccountId, ServiceAccountTokenId,
-    UserCreate, UserId, UserUpdate,
+    CaId, CaUpdate, CertificateId, OrganizationId, ServiceAccountId, ServiceAccountTokenId, UserCreate,
+    UserId, UserUpdate,
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -229,7 +229,7 @@ macro_rules! acts {
     };
 }
 
-/// By somebody who is a superuser of Red. Red has CA 1 with certificate 1, service account 1 with token 1, and user 3.
+/// By somebody who is a superuser of Red. Red has CA 1 with certificate 1, CA 3 below CA 2, service account 1 with token 1, and user 3.
 async fn acts<'e>(engine: &'e Engine, server: &Server, client: &Client) -> Acts<'e> {
     let caller = server.caller(client).await;
     let red = OrganizationId(1);
@@ -271,7 +271,12 @@ async fn acts<'e>(engine: &'e Engine, server: &Server, client: &Client) -> Acts<
     let revoke = caller.permit::<Revoke, _>(leaf.clone()).unwrap();
     let export_leaf = caller.permit::<ExportKey, _>(leaf).unwrap();
     let export_ca = caller.permit::<ExportKey, _>(ca.clone()).unwrap();
-    let move_ca = caller.permit_move_authority(ca.clone()).unwrap();
+    let to_blue = CaUpdate { organization_id: Some(OrganizationId(2)), cascade: true, ..CaUpdate::default() };
+    let renamed = CaUpdate { name: Some("Other".into()), ..CaUpdate::default() };
+    let move_ca = caller.permit_update_authority(ca.clone(), &to_blue).unwrap();
+    let rename_ca = caller.permit_update_authority(ca.clone(), &renamed).unwrap();
+    let (above, below) = (engine.authority(CaId(2)).await.unwrap(), engine.authority(CaId(3)).await.unwrap());
+    let revoke_ca = caller.permit_revoke_authority(below, Some(above)).unwrap();
     let delete_ca = caller.permit::<DeleteCa, _>(ca).unwrap();
     let import = caller.permit_import(Some(red)).unwrap();
     let new_ca = |parent: Option<i32>| {
@@ -286,7 +291,8 @@ async fn acts<'e>(engine: &'e Engine, server: &Server, client: &Client) -> Acts<
     )
     .unwrap();
     let rules: fastpki_types::IssuanceRules = serde_json::from_value(rules("*")).unwrap();
-    let (issuer, renewer, importer) = (caller.clone(), caller.clone(), caller.clone());
+    let (issuer, renewer, importer, deleter) =
+        (caller.clone(), caller.clone(), caller.clone(), caller.clone());
     let imported = imported_ca();
     const BASE: &str = "http://pki.example.com";
     acts! {
@@ -313,8 +319,10 @@ async fn acts<'e>(engine: &'e Engine, server: &Server, client: &Client) -> Acts<
         revoke: engine.revoke(revoke, None);
         export_leaf: engine.export_certificate_key(export_leaf);
         export_ca: engine.export_authority_key(export_ca);
-        move_ca: engine.move_authority(move_ca, CaAssignOrganization { organization_id: OrganizationId(2), cascade: true });
-        delete_ca: engine.delete_authority(delete_ca);
+        move_ca: engine.update_authority(move_ca, to_blue);
+        rename_ca: engine.update_authority(rename_ca, renamed);
+        revoke_ca: engine.revoke_authority(revoke_ca, None);
+        delete_ca: engine.delete_authority(&deleter, delete_ca, true);
         import: engine.import_authority(&importer, import, imported);
     }
 }
@@ -351,6 +359,8 @@ fn imported_ca() -> fastpki_types::CaImport {
 async fn red_with_a_boss(server: &Server) -> World {
     let (world, _) = runner(server).await;
     world.red_admin.create_certificate(&json!({"id": 1}), "www.example.com", json!({})).await;
+    world.red_admin.create_ca("Top", json!({})).await;
+    world.red_admin.create_ca("Sub", json!({"parent_ca_id": 2})).await;
     world.root.create_user("boss", "superuser", &world.red, json!({})).await;
     world
 }
@@ -413,6 +423,7 @@ async fn nothing_is_done_to_what_changed_meanwhile(server: Server) {
     let boss = server.sign_in("boss").await;
     let acts = acts(&server.engine, &server, &boss).await;
     world.root.patch("/api/v1/cas/1", json!({"organization_id": world.blue})).await.expect(StatusCode::OK);
+    world.root.patch("/api/v1/cas/2", json!({"organization_id": world.blue})).await.expect(StatusCode::OK);
     server.database.script("UPDATE certificates SET organization_id = 2").await;
     world.root.delete("/api/v1/service-accounts/1").await.expect(StatusCode::NO_CONTENT);
     world.root.patch("/api/v1/users/3", json!({"role": "superuser"})).await.expect(StatusCode::OK);
@@ -432,7 +443,7 @@ async fn nothing_is_done_to_what_changed_meanwhile(server: Server) {
         assert!(matches!(outcome, Err(Error::Conflict(_))), "{name}: {outcome:?}");
         refused += 1;
     }
-    assert_eq!((refused, count(&server, "audit_logs").await), (17, entries));
+    assert_eq!((refused, count(&server, "audit_logs").await), (19, entries));
 }
 
 on_postgresql! {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod authorities;
 mod first_contact;
 mod harness;
 mod writes;

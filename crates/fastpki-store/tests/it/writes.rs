@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use fastpki_store::{NewAuthority, NewCertificate, Seal, Store, StoreError, Unique};
+use fastpki_store::{
+    AuthorityChange, Grant, Held, Lock, NewAuthority, NewCertificate, Seal, Store, StoreError, Unique,
+};
 use fastpki_types::{CaId, CertificateType, KeyType, PrivateKeyPem};
 
 use fastpki_testing::{Database, on_both_databases};
@@ -11,6 +13,7 @@ on_both_databases! {
     change_and_audit_entry_happen_both_or_neither,
     write_that_fails_leaves_the_others_of_its_group,
     serial_number_is_unique_to_its_issuer,
+    ca_that_was_given_away_meanwhile_is_not_changed,
     crl_number_is_never_given_twice,
     ca_that_is_deleted_leaves_nothing_behind,
     certificate_that_is_revoked_meanwhile_is_not_renewed,
@@ -49,9 +52,9 @@ async fn write_that_fails_leaves_the_others_of_its_group(database: Database) {
     assert_eq!(database.peek("SELECT count(*) FROM audit_logs").await, ["100"]);
 }
 
-async fn authority(store: &Store) -> CaId {
+async fn authority(store: &Store, name: &str) -> CaId {
     let new = NewAuthority {
-        name: "Root".into(),
+        name: name.into(),
         description: None,
         subject_dn: "CN=Root".into(),
         key_type: KeyType::Ec,
@@ -61,6 +64,7 @@ async fn authority(store: &Store) -> CaId {
         certificate: "-----BEGIN".into(),
         serial_number: "1".into(),
         key_fingerprint: "abc".into(),
+        subject_key: name.into(),
         organization_id: None,
         created_by_user_id: None,
         created_by_service_account_id: None,
@@ -98,7 +102,7 @@ fn certificate(issuer_id: CaId, serial: &str) -> NewCertificate {
 
 async fn serial_number_is_unique_to_its_issuer(database: Database) {
     let store = open(&database).await.unwrap();
-    let (one, two) = (authority(&store).await, authority(&store).await);
+    let (one, two) = (authority(&store, "One").await, authority(&store, "Two").await);
     let issue = async |issuer, serial| {
         store.create_certificate(certificate(issuer, serial), now(), audit(None)).await
     };
@@ -111,9 +115,26 @@ async fn serial_number_is_unique_to_its_issuer(database: Database) {
     assert_eq!(database.peek("SELECT count(*) FROM certificates").await, ["2"]);
 }
 
+async fn ca_that_was_given_away_meanwhile_is_not_changed(database: Database) {
+    let store = open(&database).await.unwrap();
+    let ca = authority(&store, "Root").await;
+    let organization = store.create_organization("Red".into(), None, now(), audit(None)).await.unwrap().id;
+    let change = AuthorityChange { name: Some("Mine".into()), ..AuthorityChange::default() };
+    let held = Held::Authority {
+        id: ca,
+        organization_id: Some(organization),
+        allow_leaf_certs: None,
+        lock: Lock::Share,
+    };
+    let grant = Grant { standing: None, held: vec![held] };
+    let refused = store.change_authority(ca, change, now(), grant, |_, _, _| vec![audit(None)]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(database.peek("SELECT name FROM certificate_authorities").await, ["Root"]);
+}
+
 async fn crl_number_is_never_given_twice(database: Database) {
     let store = open(&database).await.unwrap();
-    let ca = authority(&store).await;
+    let ca = authority(&store, "Root").await;
     let tasks: Vec<_> = (0..50)
         .map(|_| {
             let store = store.clone();
@@ -157,12 +178,16 @@ async fn dropped_callers_write_stands_whole(database: Database) {
     }
 }
 
+async fn delete(store: &Store, ca: CaId) -> Result<(), StoreError> {
+    store.delete_authority(ca, true, now(), Grant::default(), |_| vec![audit(None)]).await
+}
+
 /// A CRL that is made, a certificate that is issued and one that is revoked, while their CA is deleted.
 async fn ca_that_is_deleted_leaves_nothing_behind(database: Database) {
     let store = open(&database).await.unwrap();
     let mut tasks = Vec::new();
     for number in 0..30 {
-        let ca = authority(&store).await;
+        let ca = authority(&store, &format!("CA {number}")).await;
         let old = store.create_certificate(certificate(ca, "old"), now(), audit(None)).await.unwrap().id;
         // As after the way back from FastPKI 0.4, which makes CAs without such a row.
         database.script(&format!("DELETE FROM fastpki_crls WHERE ca_id = {ca}")).await;
@@ -172,7 +197,7 @@ async fn ca_that_is_deleted_leaves_nothing_behind(database: Database) {
                 let serial = format!("a{number}");
                 // Each may fail because the CA is gone, and the deletion because there is something new.
                 match act {
-                    0 => drop(store.delete_authority(ca, audit(None)).await),
+                    0 => drop(delete(&store, ca).await),
                     1 => drop(store.reserve_crl_number(ca).await),
                     2 => drop(store.create_certificate(certificate(ca, &serial), now(), audit(None)).await),
                     _ => drop(store.revoke_certificate(old, None, now(), audit(None)).await),
@@ -183,8 +208,8 @@ async fn ca_that_is_deleted_leaves_nothing_behind(database: Database) {
     for task in tasks {
         task.await.unwrap();
     }
-    let gone = authority(&store).await;
-    store.delete_authority(gone, audit(None)).await.unwrap();
+    let gone = authority(&store, "Root").await;
+    delete(&store, gone).await.unwrap();
     assert!(matches!(store.reserve_crl_number(gone).await, Err(StoreError::Gone)));
     for (table, column) in [
         ("fastpki_crls", "ca_id"),
@@ -201,7 +226,7 @@ async fn ca_that_is_deleted_leaves_nothing_behind(database: Database) {
 
 async fn certificate_that_is_revoked_meanwhile_is_not_renewed(database: Database) {
     let store = open(&database).await.unwrap();
-    let ca = authority(&store).await;
+    let ca = authority(&store, "Root").await;
     let old = store.create_certificate(certificate(ca, "a"), now(), audit(None)).await.unwrap().id;
     store.revoke_certificate(old, None, now(), audit(None)).await.unwrap();
     let renewal = || NewCertificate { renewed_from_id: Some(old), ..certificate(ca, "b") };
@@ -213,7 +238,7 @@ async fn certificate_that_is_revoked_meanwhile_is_not_renewed(database: Database
 
 async fn key_that_is_compromised_meanwhile_is_not_certified(database: Database) {
     let store = open(&database).await.unwrap();
-    let ca = authority(&store).await;
+    let ca = authority(&store, "Root").await;
     let with_key =
         |key: &str, serial| NewCertificate { checked_key: Some(key.into()), ..certificate(ca, serial) };
     store.create_certificate(with_key("def", "a"), now(), audit(None)).await.unwrap();

@@ -58,3 +58,69 @@ fn intermediate_gets_one_less_than_its_issuer() {
     assert_eq!(intermediate_path_len(&issuer(Some(0)), None), Err(Error::PathLenExceeded { limit: 0 }));
     assert_eq!(intermediate_path_len(&issuer(Some(0)), Some(0)), Err(Error::PathLenExceeded { limit: 0 }));
 }
+
+fn read(pem: &str) -> Certificate {
+    Certificate::from_pem(pem).unwrap()
+}
+
+#[test]
+fn nothing_is_issued_below_a_critical_extension_that_is_not_understood() {
+    let (critical, extension) = (read(data!("critical.cert.pem")), "1.2.3.4".to_owned());
+    let refused = Err(Error::UnknownExtension { authority: "O=Example,CN=critical".to_owned(), extension });
+    assert_eq!(check_chain(std::slice::from_ref(&critical), LEAF, &subject(), &[]), refused);
+    assert_eq!(check_chain(std::slice::from_ref(&critical), CA, &subject(), &[]), refused);
+    assert_eq!(check_chain(&[intermediate(None), critical], LEAF, &subject(), &[]), refused);
+}
+
+#[test]
+fn extended_key_usage_of_a_ca_limits_what_is_below() {
+    for pem in [data!("ekuclient.cert.pem"), data!("ekuany.cert.pem")] {
+        let chain = [intermediate(None), read(pem)];
+        for profile in [LEAF, Profile::DualPurpose] {
+            let refused = check_chain(&chain, profile, &subject(), &[]);
+            assert!(
+                matches!(refused, Err(Error::PurposeNotAllowed { purpose: "TLS servers", .. })),
+                "{refused:?}"
+            );
+        }
+        check_chain(&chain, CA, &subject(), &[]).unwrap();
+    }
+    check_chain(&[read(data!("ekuclient.cert.pem"))], Profile::Client, &subject(), &[]).unwrap();
+    let refused = check_chain(&[read(data!("ekuany.cert.pem"))], Profile::Client, &subject(), &[]);
+    assert!(matches!(refused, Err(Error::PurposeNotAllowed { purpose: "TLS clients", .. })), "{refused:?}");
+}
+
+#[test]
+fn required_policies_count_down_along_the_path() {
+    let check = |pem, profile, below: bool| {
+        let chain = [intermediate(None), read(pem), root(&p256(), None)];
+        let chain = if below { &chain[..] } else { &chain[1..] };
+        check_chain(chain, profile, &subject(), &[])
+    };
+    for (pem, profile, below) in
+        [(data!("explicit1.cert.pem"), LEAF, false), (data!("explicit3.cert.pem"), CA, true)]
+    {
+        let refused = check(pem, profile, below);
+        assert!(matches!(refused, Err(Error::PolicyRequired { .. })), "{refused:?}");
+    }
+    check(data!("explicit3.cert.pem"), LEAF, false).unwrap();
+    check(data!("explicit3.cert.pem"), LEAF, true).unwrap();
+    check(data!("explicit3.cert.pem"), CA, false).unwrap();
+    // Programs do not look at the policies of a trust anchor.
+    check_chain(&[read(data!("explicit0.cert.pem"))], LEAF, &subject(), &[]).unwrap();
+}
+
+#[test]
+fn subject_of_a_ca_is_not_given_again_below_it() {
+    let chain = [intermediate(None), root(&p256(), None)];
+    for (text, profile) in [
+        ("CN=Test Intermediate,O=Example", LEAF),
+        ("CN=test  intermediate,O=EXAMPLE", CA),
+        ("CN=Test Root,O=Example", CA),
+    ] {
+        let refused = check_chain(&chain, profile, &name(text), &[]);
+        assert!(matches!(refused, Err(Error::SubjectOfIssuer { .. })), "{text}: {refused:?}");
+    }
+    check_chain(&chain, LEAF, &name("CN=Test Root,O=Example"), &[]).unwrap();
+    check_chain(&chain, LEAF, &Name::empty(), &[dns("a.example")]).unwrap();
+}

@@ -141,3 +141,21 @@ fn leading_dots_and_mailboxes_are_understood() {
     assert!(mailbox_covers(".example.com", "a@b.example.com"));
     assert!(!mailbox_covers(".example.com", "a@example.com"));
 }
+
+#[test]
+fn domain_that_ends_in_a_dot_permits_nothing_and_excludes_what_it_means() {
+    let constraints =
+        Certificate::from_pem(data!("ncdot.cert.pem")).unwrap().name_constraints().unwrap().unwrap();
+    let offends = |host| constraints.offending(&name("CN=x"), &[dns(host)], Profile::Server).is_some();
+    for host in ["example.com", "www.example.com", "bad.example.org", "www.bad.example.org", "*.example.org"]
+    {
+        assert!(offends(host), "{host}");
+    }
+    assert!(!offends("www.example.org"));
+    let excludes = |subtree| {
+        let excluded = NameConstraints { permitted: Vec::new(), excluded: vec![subtree] };
+        excluded.offending(&name("CN=x"), &[San::parse_email("a@example.com").unwrap()], Profile::Client)
+    };
+    assert!(excludes(Subtree::Email("example.com.".to_owned())).is_some());
+    assert!(excludes(Subtree::Email("example.org.".to_owned())).is_none());
+}

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{CertificateKind, File, Index, Inputs, OrphanRevocation, Status, status::Records};
-use crate::{Certificate, PrivateKey, RevocationList, Serial};
+use crate::{Certificate, PrivateKey, Profile, RevocationList, Serial};
 
 /// What would be imported, and all that is wrong.
 #[derive(Debug)]
@@ -126,6 +126,9 @@ impl Planning {
         if certificate.validity().not_after < inputs.now {
             let text =
                 format!("the CA expired at {}: it issues nothing more", certificate.validity().not_after);
+            self.say(file.name, Severity::Note, text);
+        }
+        for text in shortcomings(&certificate) {
             self.say(file.name, Severity::Note, text);
         }
         let key = match inputs.ca_key {
@@ -275,20 +278,39 @@ impl Planning {
     }
 
     fn next_crl_number(&mut self, written: Option<&str>, list: Option<&RevocationList>) -> u64 {
-        let after_list = list.and_then(RevocationList::number).map_or(1, |it| it.saturating_add(1));
+        let after_list = list.and_then(RevocationList::number).map(|it| it.saturating_add(1));
+        let after_list = after_list.filter(|it| *it <= MAX_CRL_NUMBER);
         let written = written.map(str::trim).filter(|it| !it.is_empty());
-        let next = written.map(|it| u64::from_str_radix(it, 16));
-        if let Some(Err(_)) = next {
-            let text = "it is not a hexadecimal number of at most 16 digits, so it is not used";
+        let next = written.map(|it| u64::from_str_radix(it, 16).ok().filter(|it| *it <= MAX_CRL_NUMBER));
+        if let Some(None) = next {
+            let text = format!("it is not a hexadecimal number up to {MAX_CRL_NUMBER:x}, so it is not used");
             self.say("crlnumber", Severity::Note, text);
         }
-        if list.is_some_and(|it| it.number().is_none() && it.number_text().is_some()) {
-            let text =
-                "the number of the list has more than 64 bits: those that follow begin anew with lower ones";
+        if list.is_some_and(|it| it.number_text().is_some()) && after_list.is_none() {
+            let text = format!(
+                "the number of the list is above {MAX_CRL_NUMBER}: those that follow begin again with lower ones"
+            );
             self.say("list", Severity::Note, text);
         }
-        next.and_then(Result::ok).unwrap_or(1).max(after_list)
+        next.flatten().unwrap_or(1).max(after_list.unwrap_or(1))
     }
+}
+
+/// What a CA cannot do here, because of what its certificate says.
+fn shortcomings(certificate: &Certificate) -> Vec<String> {
+    let mut texts = Vec::new();
+    if !certificate.may_sign_revocation_lists() {
+        texts.push(
+            "its key usage does not let it sign CRLs: it can publish none, so that nothing can be issued or revoked under it \
+             here; have its certificate issued again with cRLSign"
+                .to_owned(),
+        );
+    }
+    for profile in [Profile::Intermediate { path_len: None }, Profile::Server, Profile::Client] {
+        let text = certificate.cannot_issue(profile).map(|error| error.to_string());
+        texts.extend(text.filter(|text| !texts.contains(text)));
+    }
+    texts
 }
 
 /// The certificate of a CA that could issue here, or why it could not.
@@ -300,3 +322,7 @@ fn authority_certificate(file: File<'_>) -> Result<Certificate, String> {
     certificate.public_key_info().map_err(|error| error.to_string())?;
     Ok(certificate)
 }
+
+/// The highest number that a list is given here at first: it is kept in 63 bits, and half of them stay for the lists that
+/// follow. RFC 5280 allows 20 octets; programs count up from 1 or take the seconds since 1970.
+pub const MAX_CRL_NUMBER: u64 = 1 << 62;

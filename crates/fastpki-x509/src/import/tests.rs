@@ -331,6 +331,35 @@ fn next_list_has_a_number_that_was_never_used() {
 }
 
 #[test]
+fn numbers_of_lists_leave_room_for_those_that_follow() {
+    let mut folder = Folder::new();
+    for (written, next) in
+        [("4000000000000000", MAX_CRL_NUMBER), ("4000000000000001", 1), ("7fffffffffffffff", 1)]
+    {
+        folder.crl_number = Some(written);
+        assert_eq!(folder.plan().next_crl_number, next, "{written}");
+    }
+    folder.has("crlnumber", Severity::Note, "not a hexadecimal number up to 4000000000000000");
+    folder.crl = Some(folder.list(i64::MAX.unsigned_abs(), &[]));
+    assert_eq!(folder.plan().next_crl_number, 1);
+    folder.has("list", Severity::Note, "begin again with lower ones");
+}
+
+#[test]
+fn ca_that_can_publish_or_issue_nothing_is_told() {
+    let mut folder = Folder::new();
+    folder.ca_key = Some(data!("p256.pkcs8.pem").to_owned());
+    let mut told = |pem: &str, text: &str| {
+        folder.ca = Certificate::from_pem(pem).unwrap();
+        folder.has("ca.crt", Severity::Note, text);
+    };
+    told(data!("nocrl.cert.pem"), "does not let it sign CRLs");
+    told(data!("critical.cert.pem"), "has the extension 1.2.3.4");
+    told(data!("ekuclient.cert.pem"), "does not allow certificates for TLS servers");
+    told(data!("explicit1.cert.pem"), "requires a certificate policy");
+}
+
+#[test]
 fn keys_go_to_their_certificates_and_others_are_told() {
     let mut folder = Folder::new();
     folder.keys = vec![

@@ -318,3 +318,20 @@ fn mutated_names_never_panic() {
         }
     });
 }
+
+#[test]
+fn names_compare_without_case_blanks_and_string_types() {
+    let same = |a: &str, b: &str| Name::parse(a).unwrap().is_same(&Name::parse(b).unwrap());
+    assert!(same("CN=Example  Root,O=Example", "CN=example root,O=EXAMPLE"));
+    assert!(same("CN=x+OU=y", "OU=Y+CN=X"));
+    for (a, b) in [
+        ("CN=a,O=b", "O=b,CN=a"),
+        ("CN=a", "OU=a"),
+        ("CN=a", "CN=a,O=b"),
+        ("CN=a+OU=b", "CN=a,OU=b"),
+        // As the first is compared, quoted.
+        (r#"CN=a\"\+2.5.4.11\=\"b"#, "CN=a+OU=b"),
+    ] {
+        assert!(!same(a, b), "{a} {b}");
+    }
+}

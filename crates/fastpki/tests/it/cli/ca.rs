@@ -5,6 +5,7 @@ use super::serve;
 
 on_both_databases! {
     cas_are_created_shown_and_deleted,
+    ca_is_changed_revoked_and_deleted,
     ca_is_moved_with_all_below_it,
 }
 
@@ -75,6 +76,39 @@ async fn cas_are_created_shown_and_deleted(database: Database) {
     assert_eq!(ran.stdout, "");
     let words = root.refused(&["ca", "show", "2"]);
     assert!(words.contains("404") && words.contains("fastpki ca list"), "{words}");
+}
+
+async fn ca_is_changed_revoked_and_deleted(database: Database) {
+    let (_server, root) = serve(database);
+    root.create_cas();
+    let ca = |name: &str| ["ca", "create", "-n", name, "--key-type", "ec", "-p", "1"].map(str::to_owned);
+    for name in ["Two", "Three"] {
+        root.json(&ca(name).iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    assert_eq!(root.run(&["ca", "update", "1"]).code, 2);
+    let changed = root.json(&["ca", "update", "1", "--allow-leaf-certs", "--name", "Top"]);
+    assert_eq!((&changed["allow_leaf_certs"], &changed["name"]), (&json!(true), &json!("Top")));
+    let changed =
+        root.json(&["ca", "update", "1", "--no-leaf-certs", "--crl-base-url", "http://pki.example.com"]);
+    assert_eq!((&changed["allow_leaf_certs"], &changed["name"]), (&json!(false), &json!("Top")));
+    root.run(&["ca", "update", "1", "--crl-base-url", "", "-d", "the top"]).succeeded();
+    assert_eq!(root.json(&["ca", "show", "1"])["crl_base_url"], json!(null));
+
+    let words = root.refused(&["ca", "revoke", "3"]);
+    assert!(words.contains("Two") && words.contains("--force"), "{words}");
+    let words = root.refused(&["ca", "revoke", "1", "--force"]);
+    assert!(words.contains("a root cannot be revoked"), "{words}");
+    let shown = root.prints(&["ca", "revoke", "3", "--reason", "ca_compromise", "--force"]);
+    assert!(shown.contains("revoked") && shown.contains("ca_compromise"), "{shown}");
+    assert_eq!(root.json(&["ca", "show", "3"])["status"], "revoked");
+    assert!(root.prints(&["ca", "list"]).contains("revoked"));
+    root.run(&["ca", "delete", "4", "--no-revoke", "--force"]).succeeded();
+    assert!(
+        root.json(&["audit", "list", "--limit", "1"])[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("without revoking")
+    );
 }
 
 async fn ca_is_moved_with_all_below_it(database: Database) {
