@@ -190,7 +190,10 @@ impl Engine {
         // One makes it, the others wait for it, and not for ever: the database may hang.
         let turn = self.crls.turn(ca);
         let turn = tokio::time::timeout(TURN_LIMIT, turn.lock()).await;
-        let _turn = turn.map_err(|_| Error::Unavailable(BEING_MADE.into()))?;
+        let Ok(_turn) = turn else {
+            let last = self.last_crl(ca, &head, |crl| crl.is_good(&head, self.now())).await;
+            return last.ok().flatten().ok_or(Error::Busy(BEING_MADE));
+        };
         for _ in 0..ATTEMPTS {
             let head = self.crl_head(ca).await?;
             if let Some(crl) = self.last_crl(ca, &head, |crl| crl.is_current(&head, self.now())).await? {
@@ -348,7 +351,7 @@ const NOT_ALLOWED: &str = "this CA publishes no CRL: the key usage of its certif
 const CANNOT_SIGN: &str = "this CA cannot sign a new CRL at present, and the last one is not complete or has ended: the server's log says why";
 /// How long a download waits for one that makes the CRL: one with a million entries takes seconds.
 const TURN_LIMIT: Duration = Duration::from_secs(20);
-const BEING_MADE: &str = "the CRL of this CA is being made, which takes long: try again";
+const BEING_MADE: &str = "the CRL of this CA is being made, which takes long";
 /// Entries that are read at once.
 const PAGE: i64 = 5000;
 /// How often to try when several servers make the same CRL.

@@ -96,7 +96,7 @@ impl Engine {
         let store = Store::open(&config.database, now).await?;
         let seal = Arc::new(Seal::new(config.encryption_keys));
         KeysAtRest::of_server(&store, &seal, &config.clock, &config.progress).prepare().await?;
-        store.note_public_keys(now).await?;
+        store.patient().note_public_keys(now).await?;
         let tokens = Tokens::new(
             &config.secret_key,
             config.algorithm,

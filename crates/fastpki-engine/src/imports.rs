@@ -258,6 +258,7 @@ impl NewImport<'_> {
             // What another program has certified stays certified.
             checked_key: None,
             renews_revoked: false,
+            is_imported: true,
         })
     }
 }

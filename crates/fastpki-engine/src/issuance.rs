@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastpki_store::{Held, NewCertificate, Owner, StoreError};
 use fastpki_types::{
     AuditAction, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
-    CertificateType, CsrSign, KeyType, PrivateKeyPem, Timestamp,
+    CertificateType, CsrSign, KeyType, OrganizationId, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
     Csr, PrivateKey, Profile, PublicKey, Request, Serial, Urls, Validity, check_chain, intermediate_path_len,
@@ -153,7 +153,7 @@ impl Engine {
             base: base.to_owned(),
             policy,
         };
-        let csr = self.read_csr(csr).await?;
+        let csr = self.read_csr(csr, permit.resource.ca.organization_id).await?;
         let of_csr = move |profile| {
             let subject =
                 Subject::of_csr(profile, &csr, subject_dn.as_deref(), common_name.as_deref(), &sans)?;
@@ -209,7 +209,10 @@ impl Engine {
         let inherited = move |it: &fastpki_x509::Certificate| Subject::inherited(profile, it);
         let (_, terms, subject) = self.check_names(&signer, terms, profile, predecessor, inherited).await?;
         let key = match csr {
-            Some(csr) => SubjectKey::Brought(self.read_csr(csr).await?.public_key().clone()),
+            Some(csr) => {
+                let csr = self.read_csr(csr, permit.resource.ca.organization_id).await?;
+                SubjectKey::Brought(csr.public_key().clone())
+            }
             None => {
                 let key = self.new_key(Some(old.key_type), Some(old.key_size), false).await?;
                 SubjectKey::Made { key, keep: true }
@@ -238,10 +241,10 @@ impl Engine {
             .await?
     }
 
-    /// Reads and verifies a CSR; its key must be one that may be certified.
-    async fn read_csr(&self, pem: String) -> Result<Csr, Error> {
+    /// Reads and verifies a CSR; its key must be one that this organization's CAs may certify.
+    async fn read_csr(&self, pem: String, organization: Option<OrganizationId>) -> Result<Csr, Error> {
         let csr = self.lanes.sign(move || Csr::from_pem(&pem)).await??;
-        self.store.check_public_key(csr.public_key().key_fingerprint()).await?;
+        self.store.check_public_key(csr.public_key().key_fingerprint(), organization).await?;
         Ok(csr)
     }
 
@@ -374,6 +377,7 @@ impl Engine {
             is_csr_origin: matches!(key, SubjectKey::Brought(_)),
             renewed_from_id: renewed_from,
             renews_revoked,
+            is_imported: false,
             // Looked at again in the write: it may have been revoked meanwhile.
             checked_key: match &key {
                 SubjectKey::Brought(key) => Some(key.key_fingerprint()),

@@ -69,8 +69,11 @@ impl Owned for AuthorityRow {
             id: self.ca.id,
             organization_id: self.ca.organization_id,
             allow_leaf_certs: (action == Action::CreateCert).then_some(self.ca.allow_leaf_certs),
-            // A CA that has a CA below it is changed by that. A deletion keeps every other writer out of the table.
-            lock: if action == Action::CreateCa { Lock::Update } else { Lock::Share },
+            // A CA that has a CA below it is changed by that.
+            lock: match action {
+                Action::CreateCa | Action::DeleteCa => Lock::Update,
+                _ => Lock::Share,
+            },
         }
     }
 }

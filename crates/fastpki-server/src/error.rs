@@ -121,9 +121,9 @@ fn engine(error: Error) -> (StatusCode, Value) {
     }
 }
 
-/// Seconds after which to try again what the server was too busy for.
 const NOT_DONE: &str =
     "the database cannot be used at present, and nothing was changed: try again; the server's log says why";
 const MAY_BE_DONE: &str = "the database did not say whether it made the change, so it may have been made: look before you try again";
-/// Seconds after which a database that was started again answers, as a rule.
+/// Seconds after which to try again what the server was too busy for; a database that was started again answers by then,
+/// as a rule.
 const RETRY_AFTER: u64 = 5;

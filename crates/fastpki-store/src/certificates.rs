@@ -65,6 +65,8 @@ pub struct NewCertificate {
     pub checked_key: Option<String>,
     /// Whether the certificate that it renews may be revoked.
     pub renews_revoked: bool,
+    /// Whether another program issued it.
+    pub is_imported: bool,
 }
 
 /// Which rows a principal sees in a list.
@@ -149,7 +151,7 @@ impl Store {
                 Box::pin(async move {
                     audit.admit(tx).await?;
                     if let Some(fingerprint) = &new.checked_key {
-                        public_keys::check(tx, fingerprint).await?;
+                        public_keys::check(tx, fingerprint, new.organization_id).await?;
                     }
                     if let Some(old) = new.renewed_from_id
                         && !new.renews_revoked
@@ -250,7 +252,7 @@ impl Store {
                     audit::record(tx, &audit, Some(id.0)).await?;
                     let row = one(tx, id).await?.ok_or(StoreError::Gone)?;
                     if public_keys::is_compromise(reason.as_deref()) {
-                        public_keys::note(tx, &row.certificate.certificate, now).await?;
+                        public_keys::note(tx, id, now).await?;
                     }
                     Ok(row)
                 })
@@ -400,9 +402,9 @@ pub(crate) async fn insert(
              (id, common_name, subject_dn, certificate_type, key_type, key_size, valid_days, status, created_at,
               updated_at, private_key, certificate, serial_number, not_before, not_after, issuer_id,
               organization_id, created_by_user_id, created_by_service_account_id, is_csr_origin, renewed_from_id,
-              encryption_key_fingerprint)
+              encryption_key_fingerprint, is_imported)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15,
-                 (SELECT o.id FROM organizations o WHERE o.id = $16), $17, $18, $19, $20, $21)",
+                 (SELECT o.id FROM organizations o WHERE o.id = $16), $17, $18, $19, $20, $21, $22)",
         &[
             id.into(),
             new.common_name.as_str().into(),
@@ -425,6 +427,7 @@ pub(crate) async fn insert(
             new.is_csr_origin.into(),
             new.renewed_from_id.into(),
             new.private_key.as_ref().map_or(Value::Null, SealedKey::fingerprint),
+            new.is_imported.into(),
         ],
     )
     .await

@@ -2,7 +2,7 @@
 
 use fastpki_types::{CaId, Timestamp};
 
-use crate::{Store, authorities, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
+use crate::{Store, authorities, db::Tx, error::StoreError, jobs::CLOCKS_DIFFER_SECONDS};
 
 /// What is known of a CA's latest CRL without reading it.
 #[derive(Clone, Debug)]
@@ -188,12 +188,15 @@ impl Store {
 
     /// Whether a CA has revoked this serial number.
     pub async fn is_revoked(&self, ca: CaId, serial_number: String) -> Result<bool, StoreError> {
-        let sql =
-            "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";
-        self.db
-            .read(move |tx| {
-                Box::pin(async move { Ok(tx.row(sql, &[serial_number.into(), ca.into()]).await?.is_some()) })
-            })
-            .await
+        self.db.read(move |tx| Box::pin(async move { is_on_crl(tx, ca, &serial_number).await })).await
     }
 }
+
+/// Whether a serial number is on a CA's CRL.
+pub(crate) async fn is_on_crl(tx: &mut Tx, ca: CaId, serial: &str) -> Result<bool, StoreError> {
+    Ok(tx.row(IS_REVOKED, &[serial.into(), ca.into()]).await?.is_some())
+}
+
+/// The entry of a serial number on a CA's CRL. The plus keeps SQLite from reading all entries of the CA.
+pub(crate) const IS_REVOKED: &str =
+    "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";

@@ -337,7 +337,8 @@ impl Tx {
         let strength = match (self, lock) {
             (Self::Sqlite(_), _) => "",
             (Self::Postgres(_), RowLock::Share) => " FOR SHARE",
-            (Self::Postgres(_), RowLock::Update) => " FOR UPDATE",
+            // Foreign keys do not wait for it: those are asked last.
+            (Self::Postgres(_), RowLock::Update) => " FOR NO KEY UPDATE",
         };
         format!("{select}{strength}")
     }

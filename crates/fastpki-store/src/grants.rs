@@ -10,6 +10,7 @@ use fastpki_types::{
 
 use crate::{
     Store,
+    crls::IS_REVOKED,
     db::{Row, Table, Tx, Value},
     error::StoreError,
     policies,
@@ -342,7 +343,7 @@ impl Held {
                 }),
             },
             Self::Unrevoked { issuer, serial_number } => Check {
-                sql: "/* is_revoked */ SELECT id FROM crl_entries WHERE serial_number = $1 AND ca_id = $2 LIMIT 1".into(),
+                sql: IS_REVOKED.into(),
                 values: vec![serial_number.as_str().into(), (*issuer).into()],
                 judge: Box::new(|row| row.is_none().then_some(()).ok_or(StoreError::IssuerRevoked)),
             },

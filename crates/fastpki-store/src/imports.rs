@@ -9,6 +9,7 @@ use crate::{
     audit::{self, NewAudit},
     authorities,
     certificates::{self, mark_revoked, put_on_crl},
+    crls::is_on_crl,
     db::{Patience, Table, Tx},
     error::StoreError,
     grants::{self, Grant},
@@ -196,9 +197,4 @@ async fn number_crls_from(tx: &mut Tx, ca: CaId, next: u64) -> Result<(), StoreE
                ON CONFLICT (ca_id) DO UPDATE SET reserved = excluded.reserved
                WHERE fastpki_crls.reserved < excluded.reserved";
     tx.execute(sql, &[ca.into(), reserved.into()]).await.map(drop)
-}
-
-pub(crate) async fn is_on_crl(tx: &mut Tx, ca: CaId, serial: &str) -> Result<bool, StoreError> {
-    let sql = "/* is_on_crl */ SELECT id FROM crl_entries WHERE serial_number = $1 AND +ca_id = $2 LIMIT 1";
-    Ok(tx.row(sql, &[serial.into(), ca.into()]).await?.is_some())
 }

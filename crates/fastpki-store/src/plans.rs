@@ -125,7 +125,7 @@ async fn use_all(store: &Store, round: i32) -> Result<(), StoreError> {
     store.revoke_certificate(id, Some("key_compromise".into()), now(), audit()).await?;
     store.certificate(id).await?;
     store.certificate_key(id).await?;
-    store.check_public_key("abc".into()).await?;
+    store.check_public_key("abc".into(), None).await?;
     store.note_public_keys(now()).await?;
     let filter = |visible, serial: bool| CertificateFilter {
         visible,
@@ -195,6 +195,7 @@ fn certificate(round: i32) -> NewCertificate {
         renewed_from_id: None,
         checked_key: Some("abc".into()),
         renews_revoked: false,
+        is_imported: false,
     }
 }
 

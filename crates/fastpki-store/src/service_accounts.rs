@@ -185,6 +185,8 @@ impl Store {
             .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
+                    // What creates a CA takes this table before its creator.
+                    tx.will_write(Table::Authorities).await?;
                     audit.admit(tx).await?;
                     for sql in [
                         "/* delete_tokens */ DELETE FROM service_account_tokens WHERE service_account_id = $1",

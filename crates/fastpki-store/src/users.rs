@@ -197,6 +197,8 @@ impl Store {
             .with(Patience::ManyRows)
             .write(move |tx| {
                 Box::pin(async move {
+                    // What creates a CA takes this table before its creator.
+                    tx.will_write(Table::Authorities).await?;
                     tx.lock_table(Table::Users).await?;
                     audit.admit(tx).await?;
                     for sql in [

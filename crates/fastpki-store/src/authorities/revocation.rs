@@ -7,10 +7,10 @@ use crate::{
     Store,
     audit::{self, NewAudit},
     certificates::{lock_crl, put_on_crl},
+    crls::is_on_crl,
     db::{Table, Tx, Value},
     error::StoreError,
     grants::{self, Grant, Lock},
-    imports::is_on_crl,
 };
 
 /// A CA that is to be revoked.

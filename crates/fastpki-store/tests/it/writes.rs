@@ -97,6 +97,7 @@ fn certificate(issuer_id: CaId, serial: &str) -> NewCertificate {
         renewed_from_id: None,
         checked_key: None,
         renews_revoked: false,
+        is_imported: false,
     }
 }
 
@@ -242,7 +243,7 @@ async fn key_that_is_compromised_meanwhile_is_not_certified(database: Database) 
     let with_key =
         |key: &str, serial| NewCertificate { checked_key: Some(key.into()), ..certificate(ca, serial) };
     store.create_certificate(with_key("def", "a"), now(), audit(None)).await.unwrap();
-    let note = "INSERT INTO fastpki_compromised_keys (key_fingerprint, noted_at) VALUES ('def', '2030-01-01 00:00:00')";
+    let note = "INSERT INTO fastpki_compromised_keys (key_fingerprint, organization_id, noted_at) VALUES ('def', -1, '2030-01-01 00:00:00')";
     database.script(note).await;
     let compromised = store.create_certificate(with_key("def", "b"), now(), audit(None)).await;
     assert!(matches!(compromised, Err(StoreError::CompromisedKey)));
