@@ -6,8 +6,8 @@ use fastpki_types::{
 };
 
 use crate::{
-    Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, lanes::Lanes,
-    names::lookalike, permissions::Actor, sessions::hash_password,
+    Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, PrincipalId, UpdateUser,
+    lanes::Lanes, names::lookalike, permissions::Actor, sessions::hash_password,
 };
 
 impl Engine {
@@ -147,7 +147,7 @@ impl Accounts<'_> {
 
     async fn hash(&self, actor: &Actor, password: Password) -> Result<PasswordHash, Error> {
         let cost = self.cost;
-        let user = actor.user.as_ref().map(|(id, _)| *id);
+        let user = actor.user.as_ref().map(|(id, _)| PrincipalId::User(*id));
         self.lanes.password(user, move || hash_password(&password, cost)).await?.map(PasswordHash)
     }
 }

@@ -15,11 +15,16 @@ use fastpki_x509::{
 };
 
 use crate::{
-    Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, Owned, Permit, permissions::Actor,
-    subject::key_type,
+    Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, LargeBodyTurn, Owned, Permit,
+    permissions::Actor, subject::key_type,
 };
 
 impl Engine {
+    /// A turn to send an import: few are sent at once, and one by each user.
+    pub async fn import_turn(&self, caller: &Caller) -> Result<LargeBodyTurn, Error> {
+        self.lanes.large_body(caller.id).await
+    }
+
     /// Brings a CA along, all or nothing: its key must belong to its certificate, and it must have signed everything
     /// that comes with it. What is there already is left as it is. A CA whose issuer is here, and is one under which
     /// the caller may create CAs, hangs below it.

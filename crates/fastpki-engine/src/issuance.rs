@@ -264,7 +264,13 @@ impl Engine {
         let kind = kind.unwrap_or(KeyType::Rsa);
         let size = size.unwrap_or_else(|| self.defaults.key_size(kind, is_ca));
         let algorithm = key_algorithm(kind, size)?;
-        self.lanes.keys(move || PrivateKey::generate(algorithm)).await?.map_err(Error::internal)
+        let make = move || PrivateKey::generate(algorithm);
+        let made = match (kind, size) {
+            (KeyType::Ec | KeyType::Ed25519, _) => self.lanes.sign(make).await?,
+            (KeyType::Rsa, ..=QUICK_RSA_BITS) => self.lanes.keys(make).await?,
+            (KeyType::Rsa, _) => self.lanes.slow_keys(make).await?,
+        };
+        made.map_err(Error::internal)
     }
 
     /// A serial number that nobody can foresee.
@@ -422,3 +428,6 @@ pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> 
     let slug = slug(authority.public_name(), authority.ca.id).in_url();
     Ok(Urls { crl: format!("{base}/crl/{slug}"), ca: format!("{base}/ca/{slug}.crt") })
 }
+
+/// Bits of RSA keys that are made within seconds, also on a slow machine; more take up to a minute.
+const QUICK_RSA_BITS: u32 = 4096;

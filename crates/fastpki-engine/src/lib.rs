@@ -49,6 +49,7 @@ pub use fastpki_store::{
 };
 pub use fastpki_x509::{is_unseen, printable};
 pub use issuance::Issued;
+pub use lanes::LargeBodyTurn;
 pub use names::{new_name, new_principal_name};
 pub use operator::{Operator, schema};
 pub use permissions::{

@@ -17,7 +17,7 @@ pub struct Operator {
 impl Operator {
     /// Opens the database, makes it where there is no SQLite file, and brings it up to date.
     pub async fn open(database: &DatabaseConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(database, clock.now()).await?, lanes: Lanes::new(), clock })
+        Ok(Self { store: Store::open(database, clock.now()).await?.patient(), lanes: Lanes::new(), clock })
     }
 
     /// Creates a user of any role, the very first one too.

@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, OriginalUri, RawPathParams, Request, State},
     http::{header, request::Parts},
 };
-use fastpki_engine::{Caller, Error};
+use fastpki_engine::{Caller, Error, LargeBodyTurn};
 use fastpki_types::{
     CaId, CertificateId, Location, OrganizationId, ServiceAccountId, ServiceAccountTokenId, UserId,
     ValidationProblem,
@@ -20,7 +20,6 @@ use crate::{
     error::ApiError,
     fields::{Fields, FromFields},
     json,
-    large_bodies::LargeBodyTurn,
     openapi::Operation,
     proxy,
     request_log::Principal,

@@ -13,7 +13,6 @@ mod extract;
 mod fields;
 mod heads;
 mod json;
-mod large_bodies;
 mod listing;
 mod network;
 mod openapi;

@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fastpki_engine::Engine;
 use ipnet::IpNet;
 
-use crate::{
-    connections::ConnectionBounds, large_bodies::LargeBodies, rate_limit::RateLimiter, settings::RateLimits,
-};
+use crate::{connections::ConnectionBounds, rate_limit::RateLimiter, settings::RateLimits};
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -15,7 +13,6 @@ pub struct AppState {
     pub(crate) engine: Arc<Engine>,
     pub(crate) web: Arc<WebSettings>,
     pub(crate) sign_in_limit: Arc<RateLimiter>,
-    pub(crate) large_bodies: LargeBodies,
 }
 
 /// The settings that concern HTTP alone.
@@ -48,6 +45,6 @@ impl AppState {
     /// The state of a server of this engine.
     pub fn new(engine: Arc<Engine>, web: WebSettings) -> Self {
         let sign_in_limit = Arc::new(RateLimiter::new(web.auth_rate_limit.clone()));
-        Self { engine, web: Arc::new(web), sign_in_limit, large_bodies: LargeBodies::new() }
+        Self { engine, web: Arc::new(web), sign_in_limit }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     db::{Patience, Row, Table, Tx, Value},
     error::StoreError,
     grants::{self, Grant},
+    public_keys,
     seal::{KeyOwner, SealedKey, StoredKey},
 };
 
@@ -277,6 +278,7 @@ impl Store {
                     ] {
                         tx.execute(sql, &[id.into()]).await?;
                     }
+                    public_keys::entries_were_deleted(tx).await?;
                     let parent = match revoke {
                         true => revocation::parent_to_revoke(tx, &row, now).await?,
                         false => None,

@@ -215,11 +215,11 @@ fn outage(code: &tokio_postgres::error::SqlState) -> Option<Outage> {
 impl From<deadpool_postgres::PoolError> for StoreError {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {
-            deadpool_postgres::PoolError::Backend(error) => match error.into() {
-                // There was no connection yet: the next attempt to make one comes with the next request.
-                Self::Unavailable { outage: Outage::ConnectionLost, text } => Self::stuck(text),
-                error => error,
-            },
+            // There was no connection yet, so nothing was done: the next attempt to make one comes with the next request.
+            deadpool_postgres::PoolError::Backend(error)
+            | deadpool_postgres::PoolError::PostCreateHook(deadpool_postgres::HookError::Backend(error)) => {
+                Self::stuck(Self::from(error).to_string())
+            }
             deadpool_postgres::PoolError::Timeout(_) => {
                 Self::stuck("no connection to PostgreSQL became free in time")
             }

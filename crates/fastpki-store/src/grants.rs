@@ -115,6 +115,8 @@ pub enum Held {
 /// How far others are kept from a row until the change is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
+    /// Not at all.
+    None,
     /// Others may rely on it too.
     Share,
     /// It is going to be changed.
@@ -133,8 +135,14 @@ type Judge<'g> = Box<dyn FnOnce(Option<Row>) -> Result<(), StoreError> + Send + 
 impl Store {
     /// Fails where somebody is not what they were, without keeping it so.
     pub async fn check_standing(&self, standing: Standing) -> Result<(), StoreError> {
-        let grant = Grant { standing: Some(standing), held: Vec::new() };
-        self.db.read(move |tx| Box::pin(async move { check(tx, &grant).await })).await
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let checks = standing.checks(tx, Lock::None);
+                    ask(tx, checks).await
+                })
+            })
+            .await
     }
 }
 
@@ -142,6 +150,10 @@ impl Store {
 /// all is asked at once.
 pub(crate) async fn check(tx: &mut Tx, grant: &Grant) -> Result<(), StoreError> {
     let checks = grant.checks(tx);
+    ask(tx, checks).await
+}
+
+async fn ask(tx: &mut Tx, checks: Vec<Check<'_>>) -> Result<(), StoreError> {
     if checks.is_empty() {
         return Ok(());
     }

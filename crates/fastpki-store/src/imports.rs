@@ -98,7 +98,6 @@ async fn import_all(
         Some(id) => (id, false),
         None => (create(tx, &import.authority, now).await?, true),
     };
-    number_crls_from(tx, id, import.next_crl_number).await?;
     let mut report = CaImported {
         ca: None,
         created,
@@ -109,8 +108,15 @@ async fn import_all(
         dry_run: false,
         warnings: Vec::new(),
     };
+    // Certificates before the row of the CRL, as a revocation takes them.
+    let mut listed = Vec::new();
     for certificate in &import.certificates {
-        import_certificate(tx, id, certificate, now, &mut report).await?;
+        listed.extend(import_certificate(tx, id, certificate, now, &mut report).await?);
+    }
+    number_crls_from(tx, id, import.next_crl_number).await?;
+    for (serial_number, (at, reason)) in listed {
+        put_on_crl(tx, id, serial_number, *at, reason.as_deref(), now).await?;
+        report.revocations += 1;
     }
     for revocation in &import.revocations {
         if is_on_crl(tx, id, &revocation.serial_number).await? {
@@ -142,13 +148,17 @@ async fn create(tx: &mut Tx, new: &NewAuthority, now: Timestamp) -> Result<CaId,
     Ok(id)
 }
 
-async fn import_certificate(
+/// A serial number that is to be put on the CRL: since when it is revoked, and why.
+type Listed<'i> = (&'i str, &'i (Timestamp, Option<String>));
+
+/// Imports a certificate; gives what is to be put on the CRL.
+async fn import_certificate<'i>(
     tx: &mut Tx,
     issuer: CaId,
-    import: &ImportedCertificate,
+    import: &'i ImportedCertificate,
     now: Timestamp,
     report: &mut CaImported,
-) -> Result<(), StoreError> {
+) -> Result<Option<Listed<'i>>, StoreError> {
     let new = &import.certificate;
     // The plus keeps SQLite from reading all that the issuer has, for each certificate, by the index of issuers.
     let sql = "/* certificate_by_serial */
@@ -170,15 +180,12 @@ async fn import_certificate(
             id
         }
     };
-    let Some((at, reason)) = &import.revoked else { return Ok(()) };
-    match mark_revoked(tx, id, *at, now).await? {
-        Some(_) => {
-            put_on_crl(tx, issuer, &new.serial_number, *at, reason.as_deref(), now).await?;
-            report.revocations += 1;
-        }
-        None => report.revocations_present += 1,
+    let Some(revoked) = &import.revoked else { return Ok(None) };
+    if mark_revoked(tx, id, revoked.0, now).await?.is_none() {
+        report.revocations_present += 1;
+        return Ok(None);
     }
-    Ok(())
+    Ok(Some((&new.serial_number, revoked)))
 }
 
 /// Notes that an issuer has used a serial number, which may be noted already.

@@ -76,7 +76,7 @@ impl Store {
         {
             return Ok(None);
         }
-        Ok(Some(Self { db: db::Db::look(config).await? }))
+        Ok(Some(Self { db: db::Db::look(config).await? }.patient()))
     }
 
     /// The same database, for work that nobody but an operator waits for: it may take as long as it takes.

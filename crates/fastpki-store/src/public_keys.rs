@@ -32,7 +32,7 @@ impl Store {
         self.db.read(move |tx| Box::pin(async move { check(tx, &fingerprint, organization).await })).await
     }
 
-    /// Notes what FastPKI 0.4 left out: fingerprints and serial numbers of CAs, and the keys of certificates and CAs
+    /// Notes what FastPKI 0.4 left out: fingerprints, serial numbers and comparable subjects of CAs, and the keys of certificates and CAs
     /// that it revoked as compromised. Says how many CAs and keys there were. Done again it goes on where it ended.
     pub async fn note_public_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         Ok(self.note_authorities().await? + self.note_compromised(now).await?)
@@ -43,7 +43,7 @@ impl Store {
                     SELECT id, certificate FROM certificate_authorities
                     WHERE id > $1 AND key_fingerprint IS NULL ORDER BY id LIMIT $2";
         let note = "/* note_authority */
-                    UPDATE certificate_authorities SET key_fingerprint = $2, serial_number = $3 WHERE id = $1";
+                    UPDATE certificate_authorities SET key_fingerprint = $2, serial_number = $3, subject_key = $4 WHERE id = $1";
         let (mut after, mut noted) = (CaId(0), 0);
         loop {
             let page: Vec<(CaId, String)> = self
@@ -60,7 +60,10 @@ impl Store {
             // One that cannot be read issues nothing either.
             let read = |(id, pem): (CaId, String)| Some((id, Certificate::from_pem(&pem).ok()?));
             let rows: Vec<_> = (page.into_iter().filter_map(read))
-                .map(|(id, it)| [id.into(), it.key_fingerprint().into(), it.serial().to_hex().into()])
+                .map(|(id, it)| {
+                    let subject = it.subject().comparable();
+                    [id.into(), it.key_fingerprint().into(), it.serial().to_hex().into(), subject.into()]
+                })
                 .collect();
             noted +=
                 self.db.write(move |tx| Box::pin(async move { tx.execute_many(note, &rows).await })).await?;
@@ -133,6 +136,14 @@ async fn compromised_entries(
 /// Whether a certificate that was revoked for this reason tells that somebody else may have its private key.
 pub(crate) fn is_compromise(reason: Option<&str>) -> bool {
     matches!(Reason::from_text(reason), Reason::KeyCompromise | Reason::CaCompromise | Reason::AaCompromise)
+}
+
+/// Looks again at entries whose ids FastPKI 0.4 may give again on SQLite, once those that had them are deleted.
+pub(crate) async fn entries_were_deleted(tx: &mut Tx) -> Result<(), StoreError> {
+    let sql = "/* lower_mark */
+               UPDATE fastpki_marks SET last_id = (SELECT COALESCE(MAX(id), 0) FROM crl_entries)
+               WHERE name = $1 AND last_id > (SELECT COALESCE(MAX(id), 0) FROM crl_entries)";
+    tx.execute(sql, &[COMPROMISED_ENTRIES.into()]).await.map(drop)
 }
 
 /// Refuses the key with this fingerprint if this organization's CAs do not certify it.

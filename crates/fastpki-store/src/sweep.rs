@@ -47,8 +47,9 @@ impl Store {
             vec![long_ago.into()],
         );
         let swept = refresh_tokens.await? + access_tokens.await? + account_tokens.await?;
+        // A clock that was ahead found them ended.
         self.for_each(
-            "/* tokens_not_ended_yet: a clock that was ahead found them ended */
+            "/* tokens_not_ended_yet */
              SELECT id FROM blocklisted_tokens
              WHERE id > $1 AND seen_ended_at IS NOT NULL AND (exp >= $3 OR seen_ended_at > $3) ORDER BY id LIMIT $2",
             vec![now.into()],

@@ -47,7 +47,11 @@ impl Timestamp {
 
 impl From<jiff::Timestamp> for Timestamp {
     fn from(instant: jiff::Timestamp) -> Self {
-        Self::from_micros(instant.as_microsecond()).expect("a jiff timestamp is within jiff's range")
+        // The last second of time has fewer microseconds than it should: it counts as its beginning.
+        Self::from_micros(instant.as_microsecond()).unwrap_or_else(|| {
+            let second = jiff::Timestamp::from_second(instant.as_second());
+            Self(second.expect("a second that began before an instant is within jiff's range"))
+        })
     }
 }
 

@@ -79,9 +79,11 @@ impl Name {
     }
 
     /// The readable values of all attributes of a type, in order.
-    /// Every e-mail address in it.
+    /// Every e-mail address in it: of the attributes `emailAddress` and `mail`.
     pub fn email_addresses(&self) -> Vec<String> {
-        self.values_of(const_oid::db::rfc3280::EMAIL_ADDRESS)
+        let mut addresses = self.values_of(const_oid::db::rfc3280::EMAIL_ADDRESS);
+        addresses.extend(self.values_of(const_oid::db::rfc4524::MAIL));
+        addresses
     }
 
     pub(crate) fn values_of(&self, oid: ObjectIdentifier) -> Vec<String> {

@@ -5,10 +5,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use fastpki_types::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Error;
+use crate::{Error, PrincipalId};
 
 /// A few turns, and a bounded number of those who wait for one.
 #[derive(Clone)]
@@ -42,26 +41,31 @@ impl Queue {
     }
 }
 
-/// Counts what each user has running or waiting. Callers who are no users count as one.
+/// Counts what each principal has running or waiting. Strangers count as one.
 #[derive(Clone, Default)]
-pub(super) struct Shares(Arc<Mutex<HashMap<Option<UserId>, usize>>>);
+pub(super) struct Shares(Arc<Mutex<HashMap<Option<PrincipalId>, usize>>>);
 
-/// One user's share of something.
+/// One principal's share of something.
 pub(super) struct Share {
     of: Shares,
-    user: Option<UserId>,
+    principal: Option<PrincipalId>,
 }
 
 impl Shares {
-    /// Takes one more, unless the user has so many already.
-    pub(super) fn take(&self, user: Option<UserId>, most: usize, full: &'static str) -> Result<Share, Error> {
+    /// Takes one more, unless the principal has so many already.
+    pub(super) fn take(
+        &self,
+        principal: Option<PrincipalId>,
+        most: usize,
+        full: &'static str,
+    ) -> Result<Share, Error> {
         let mut counts = self.counts();
-        let count = counts.entry(user).or_default();
+        let count = counts.entry(principal).or_default();
         if *count >= most {
             return Err(Error::Busy(full));
         }
         *count += 1;
-        Ok(Share { of: self.clone(), user })
+        Ok(Share { of: self.clone(), principal })
     }
 
     #[cfg(test)]
@@ -69,7 +73,7 @@ impl Shares {
         self.counts().is_empty()
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Option<UserId>, usize>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<Option<PrincipalId>, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,10 +81,10 @@ impl Shares {
 impl Drop for Share {
     fn drop(&mut self) {
         let mut counts = self.of.counts();
-        if let Some(count) = counts.get_mut(&self.user) {
+        if let Some(count) = counts.get_mut(&self.principal) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.user);
+                counts.remove(&self.principal);
             }
         }
     }

@@ -267,7 +267,7 @@ async fn import(
     body: Unread<CaImport, MAX_IMPORT>,
 ) -> Result<Json<CaImported>, ApiError> {
     caller.check_imports()?;
-    let turn = state.large_bodies.turn().await?;
+    let turn = state.engine.import_turn(&caller).await?;
     let import = body.read_large(&turn).await?;
     let permit = caller.permit_import(import.organization_id)?;
     let imported = state.engine.import_authority(&caller, permit, import).await?;

@@ -118,8 +118,11 @@ async fn names_of_the_subject_count_wherever_they_come_from(server: Server) {
     for subject in [format!("CN={good},CN=www.evil.net"), format!("CN=www.evil.net,CN={good}")] {
         runner.violates("cn_patterns", "www.evil.net", good, json!({"subject_dn": subject})).await;
     }
-    let more = json!({"subject_dn": format!("CN={good},emailAddress=boss@evil.net")});
-    runner.violates("san_email_domains", "boss@evil.net", good, more).await;
+    // The second is the attribute `mail`.
+    for attribute in ["emailAddress", "0.9.2342.19200300.100.1.3"] {
+        let more = json!({"subject_dn": format!("CN={good},{attribute}=boss@evil.net")});
+        runner.violates("san_email_domains", "boss@evil.net", good, more).await;
+    }
     let sign = async |csr: &str, more: Value| {
         let mut body = json!({"csr": csr, "ca_id": 1, "certificate_type": "server", "valid_days": 30});
         merge(&mut body, more);

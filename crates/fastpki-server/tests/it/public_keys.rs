@@ -13,6 +13,7 @@ on_both_databases! {
     other_exponent_does_not_make_a_compromised_rsa_key_another,
     key_that_fastpki_0_4_revoked_is_refused_after_a_start,
     imported_revocations_count,
+    import_forbids_nobody_elses_keys,
     key_of_a_ca_is_certified_for_nothing_else,
     key_of_a_ca_of_fastpki_0_4_is_known_after_a_start,
     keys_that_can_be_broken_are_refused_with_their_reasons,
@@ -131,6 +132,31 @@ async fn key_that_fastpki_0_4_revoked_is_refused_after_a_start(server: Server) {
     let root = Client { token: root.token, ..server.stranger() };
     is_refused(&root, &ca, &csr, "compromised").await;
     assert_eq!(server.database.peek("SELECT count(*) FROM fastpki_compromised_keys").await, ["1"]);
+}
+
+/// A certificate over a public key shows nothing of the private key: anybody makes one with a CA of their own.
+async fn import_forbids_nobody_elses_keys(server: Server) {
+    let world = server.world().await;
+    let blue = world.blue_admin.create_ca("Blue", json!({})).await;
+    let csr = csr_of(&new_key(), "www.example.com");
+    sign(&world.blue_admin, &blue, &csr).await.expect(StatusCode::CREATED);
+    // A CA elsewhere certifies the key that blue uses, and is imported with that certificate as compromised.
+    let elsewhere = server.database_beside().await;
+    let other = Server::start(&elsewhere, Options::default()).await;
+    let root = other.superuser().await;
+    let ca = root.create_ca("Forger", json!({})).await;
+    let forged = sign(&root, &ca, &csr).await.expect(StatusCode::CREATED);
+    other.stop().await;
+    elsewhere.remove().await;
+    server.clock.advance(60);
+    let import = json!({
+        "name": "Forger", "certificate": ca["certificate"], "private_key": ca["private_key"],
+        "certificates": [{"certificate": forged["certificate"], "revoked_at": "2026-01-02T03:04:05Z", "reason": "key_compromise"}],
+    });
+    world.red_admin.post("/api/v1/cas/import", import).await.expect(StatusCode::OK);
+    let red = world.red_admin.create_ca("Red", json!({})).await;
+    is_refused(&world.red_admin, &red, &csr, "compromised").await;
+    sign(&world.blue_admin, &blue, &csr).await.expect(StatusCode::CREATED);
 }
 
 async fn imported_revocations_count(server: Server) {

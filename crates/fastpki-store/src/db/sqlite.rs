@@ -56,7 +56,25 @@ enum Order {
 type Job = Box<dyn FnOnce(Result<&mut Tx, String>) -> Answer + Send>;
 
 /// Says how a unit of work ended, given how the commit did.
-type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), Uncommitted>) + Send>;
+
+/// Why a group of writes was not committed, as far as anybody knows.
+#[derive(Clone, Debug)]
+enum Uncommitted {
+    /// Nothing of it was done.
+    NotDone(String),
+    /// The commit had begun: it may be there all the same.
+    Unknown(String),
+}
+
+impl From<Uncommitted> for StoreError {
+    fn from(reason: Uncommitted) -> Self {
+        match reason {
+            Uncommitted::NotDone(text) => Self::stuck(text),
+            Uncommitted::Unknown(text) => Self::Uncertain(text),
+        }
+    }
+}
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
@@ -154,7 +172,7 @@ impl Sqlite {
             let result = tx.and_then(|tx| in_savepoint(tx, work));
             Box::new(move |commit| {
                 // Nobody listens any more where the caller was dropped; the write stands all the same.
-                let _ = answer.send(commit.map_err(StoreError::stuck).and(result));
+                let _ = answer.send(commit.map_err(StoreError::from).and(result));
             })
         });
         let written = async {
@@ -378,11 +396,12 @@ fn write_group(tx: &mut Tx, place: &Place, first: Job, queue: &mut mpsc::Receive
         next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
     };
     // Once more after it: what was written into a file that was just removed is not there either.
-    if outcome.is_ok() {
-        outcome = batch(tx, "COMMIT").and_then(|()| place.check());
-    }
+    let outcome = outcome.map_err(Uncommitted::NotDone).and_then(|()| {
+        commit(tx)?;
+        place.check().map_err(Uncommitted::Unknown)
+    });
     if let Err(error) = &outcome {
-        tracing::error!(%error, "a group of writes was not committed");
+        tracing::error!(?error, "a group of writes was not committed");
         if !is_autocommit(tx) {
             let _ = batch(tx, "ROLLBACK");
         }
@@ -413,6 +432,19 @@ fn checkpoint(tx: &Tx) -> Result<(), String> {
     } else {
         Err("another program keeps reading the database, so that its write-ahead log cannot be emptied: stop that program and start again".into())
     }
+}
+
+/// Commits. What a full or read-only disk or another program's lock refuses was not done; after any other failure, what
+/// reached the log may be found there again.
+fn commit(tx: &Tx) -> Result<(), Uncommitted> {
+    use rusqlite::ffi::ErrorCode;
+    let Tx::Sqlite(connection) = tx else { unreachable!("the writer is a SQLite connection") };
+    connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked,
+        ) => Uncommitted::NotDone(error.to_string()),
+        _ => Uncommitted::Unknown(error.to_string()),
+    })
 }
 
 fn batch(tx: &Tx, sql: &str) -> Result<(), String> {
