@@ -7,3 +7,7 @@ ALTER TABLE users ADD COLUMN generation_mark {timestamp};
 UPDATE users SET generation_mark = tokens_invalidated_at;
 -- When a sweep first found a signed-out access token ended: it is forgotten by a later one that does too.
 ALTER TABLE blocklisted_tokens ADD COLUMN seen_ended_at {timestamp};
+
+-- What is written to see whether changes can be: longer than what they write, and not compressed.
+ALTER TABLE fastpki_jobs ADD COLUMN proof VARCHAR;
+postgres: ALTER TABLE fastpki_jobs ALTER COLUMN proof SET STORAGE EXTERNAL;

@@ -293,6 +293,9 @@ impl CertificateFilter {
     fn conditions(&self, values: &mut Vec<Value>) -> String {
         // A serial number finds a row or two: the pluses keep SQLite from reading all of an organization or a CA.
         let has_serial = self.serial_number.is_some();
+        // Nor does somebody without an organization have much.
+        let is_short = has_serial
+            || matches!(self.visible, Visible::CreatedByUser(_) | Visible::CreatedByServiceAccount(_));
         let mut conditions = self.visible.condition(if has_serial { "+c" } else { "c" }, values);
         let mut only = |condition: &str, value: Value| {
             if !matches!(value, Value::Null) {
@@ -302,7 +305,7 @@ impl CertificateFilter {
             }
         };
         only("c.id = ?", self.id.into());
-        only(if has_serial { "+c.issuer_id = ?" } else { "c.issuer_id = ?" }, self.issuer.into());
+        only(if is_short { "+c.issuer_id = ?" } else { "c.issuer_id = ?" }, self.issuer.into());
         only("c.certificate_type = ?", self.certificate_type.map_or(Value::Null, Value::named));
         only(
             "LOWER(c.common_name) LIKE LOWER(?) ESCAPE '\\'",

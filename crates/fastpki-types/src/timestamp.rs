@@ -18,6 +18,13 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(micros).ok().map(Self)
     }
 
+    /// The last whole second that can be told, on 9999-12-30: what says that it never ends, as certificates do by
+    /// 9999-12-31T23:59:59Z, ends then.
+    pub fn end_of_time() -> Self {
+        let second = jiff::Timestamp::from_second(jiff::Timestamp::MAX.as_second());
+        Self(second.expect("a second that began before an instant is within jiff's range"))
+    }
+
     /// 1970-01-01T00:00:00Z.
     pub fn epoch() -> Self {
         Self(jiff::Timestamp::UNIX_EPOCH)
@@ -47,11 +54,7 @@ impl Timestamp {
 
 impl From<jiff::Timestamp> for Timestamp {
     fn from(instant: jiff::Timestamp) -> Self {
-        // The last second of time has fewer microseconds than it should: it counts as its beginning.
-        Self::from_micros(instant.as_microsecond()).unwrap_or_else(|| {
-            let second = jiff::Timestamp::from_second(instant.as_second());
-            Self(second.expect("a second that began before an instant is within jiff's range"))
-        })
+        Self::from_micros(instant.as_microsecond()).unwrap_or_else(Self::end_of_time)
     }
 }
 

@@ -254,7 +254,7 @@ impl Readers {
                 open_reader(&self.path, self.unopened).map_err(|error| {
                     let exhausted =
                         File::open("/dev/null").is_err_and(|error| error.raw_os_error() == Some(EMFILE));
-                    if exhausted { StoreError::Database(NO_DESCRIPTORS.into()) } else { error }
+                    if exhausted { StoreError::stuck(NO_DESCRIPTORS) } else { error }
                 })
             }
         }

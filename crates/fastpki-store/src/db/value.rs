@@ -145,11 +145,12 @@ impl<'a> FromSql<'a> for Value {
             Type::INT8 => Self::Int(i64::from_sql(ty, raw)?),
             Type::BOOL => Self::Bool(bool::from_sql(ty, raw)?),
             Type::BYTEA => Self::Bytes(raw.to_vec()),
-            Type::TIMESTAMPTZ => i64::from_be_bytes(raw.try_into()?)
-                .checked_add(POSTGRES_EPOCH_MICROS)
-                .and_then(Timestamp::from_micros)
-                .map(Self::Time)
-                .ok_or("a time before or after all calendars")?,
+            Type::TIMESTAMPTZ => {
+                let micros = i64::from_be_bytes(raw.try_into()?).saturating_add(POSTGRES_EPOCH_MICROS);
+                let never_ends = || (micros > 0).then(Timestamp::end_of_time);
+                let time = Timestamp::from_micros(micros).or_else(never_ends);
+                Self::Time(time.ok_or("a time before all calendars")?)
+            }
             _ => Self::Text(std::str::from_utf8(raw)?.to_owned()),
         })
     }
@@ -241,7 +242,12 @@ columns! {
     Vec<u8>: Value::Bytes(value) => Some(value);
     // SQLite has neither booleans nor times.
     bool: Value::Bool(value) => Some(value), Value::Int(value) => Some(value != 0);
-    Timestamp: Value::Time(value) => Some(value), Value::Text(value) => value.parse().ok();
+    Timestamp: Value::Time(value) => Some(value), Value::Text(value) => time_of(&value);
+}
+
+/// A time as SQLite holds it.
+fn time_of(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| text.starts_with("9999-12-3").then(Timestamp::end_of_time))
 }
 
 macro_rules! id_columns {
