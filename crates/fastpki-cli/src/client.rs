@@ -316,7 +316,7 @@ fn file_name(disposition: &str) -> Option<String> {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A page of a list and an RSA key of 8192 bits are ready much sooner.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(330);
 /// The one call that takes longer: a CA with all that it has issued.
 const IMPORT: &str = "/cas/import";
 /// The server's own limit is reached sooner.

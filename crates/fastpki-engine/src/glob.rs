@@ -99,7 +99,7 @@ pub(crate) fn lower(text: &str) -> Vec<char> {
 }
 
 impl Token {
-    /// How many comparisons it takes to hold a character against it.
+    /// How many comparisons it takes to compare a character with it.
     fn steps(&self) -> u64 {
         match self {
             Self::AnyText | Self::AnyCharacter | Self::Character(_) => 1,

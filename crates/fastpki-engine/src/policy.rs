@@ -12,7 +12,7 @@ use crate::{
     subject::Subject,
 };
 
-/// What one service account may have issued, ready to check names.
+/// What one service account is allowed to issue, ready to check names.
 pub(crate) struct Policy {
     rules: IssuanceRules,
     common_names: Patterns,

@@ -202,7 +202,7 @@ const OTHER_FILES: usize = 256;
 const FOR_THIS_MACHINE: usize = 16;
 /// An IPv6 client has its whole /64.
 const CLIENT_PREFIX: u8 = 64;
-/// How long a client may take nothing of its answer: a broken network is back by then, or the client starts anew.
+/// How long a client may take nothing of its answer: a broken network is back by then, or the client starts again.
 const UNREAD: Duration = Duration::from_secs(60);
 /// Bytes that the kernel keeps for a client; at 100 ms to the client, 2.5 MB/s.
 const SEND_BUFFER: usize = 256 * 1024;

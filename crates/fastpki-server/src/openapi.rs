@@ -115,7 +115,7 @@ impl<'d> Operation<'d> {
         head.insert("tags".into(), json!([tag]));
         head.insert("summary".into(), json!(summary));
         head.insert("operationId".into(), json!(operation_id(&method, path)));
-        Self {
+        let mut operation = Self {
             description,
             method,
             path,
@@ -124,7 +124,9 @@ impl<'d> Operation<'d> {
             answers: Map::new(),
             security: None,
             head,
-        }
+        };
+        operation.refuses(503);
+        operation
     }
 
     /// Who calls it must, or may, be signed in.
@@ -345,7 +347,7 @@ fn meaning(status: u16) -> &'static str {
         413 => "The body is too large",
         422 => "The request does not validate",
         429 => "Too many attempts: try again later",
-        503 => "Busy, or not ready: try again later",
+        503 => "Busy, or the database cannot be used: detail says whether the change may have been made",
         _ => "Refused",
     }
 }

@@ -55,7 +55,7 @@ pub struct CrlEntryRow {
 impl Store {
     /// What is known of a CA's latest CRL; `None` if there is no such CA.
     pub async fn crl_head(&self, ca: CaId, now: Timestamp) -> Result<Option<CrlHead>, StoreError> {
-        // A CRL older than the CA is of another that had its id before: the old system gives ids anew. A CA that was
+        // A CRL older than the CA is of another that had its id before: the old system gives ids again. A CA that was
         // made by a clock that was ahead is not younger than its CRLs for that.
         let sql = "/* crl_head */
                    SELECT a.name, a.published_name, COALESCE(r.number, 0),

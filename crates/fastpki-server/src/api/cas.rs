@@ -215,7 +215,7 @@ impl FromFields for CaUpdate {
             || change.description.is_some()
             || change.allow_leaf_certs.is_some()
             || change.crl_base_url.is_some();
-        if !changes_something && !fields.has_problem("organization_id") {
+        if !changes_something && !one_of.iter().any(|field| fields.has_problem(field)) {
             let msg = format!("one of these is required: {}", one_of.join(", "));
             fields.note("organization_id", "value_error", msg);
         }

@@ -104,7 +104,13 @@ impl Postgres {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
     {
-        let deadline = self.deadline();
+        self.read_until(self.deadline(), work).await
+    }
+
+    async fn read_until<T, F>(&self, deadline: Option<Instant>, work: F) -> Result<T, StoreError>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
+    {
         for _ in 1..ATTEMPTS {
             match in_time(deadline, self.read_once(work.clone())).await {
                 Err(error) if error.is_passing() => tracing::debug!(%error, "a read is tried again"),
@@ -127,9 +133,10 @@ impl Postgres {
     where
         F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, T> + Clone,
     {
+        let deadline = self.deadline();
         let turn = async { Ok(self.scans.acquire().await.expect("scans are never closed")) };
-        let _turn = in_time(self.deadline(), turn).await?;
-        self.read(work).await
+        let _turn = in_time(deadline, turn).await?;
+        self.read_until(deadline, work).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>

@@ -302,7 +302,7 @@ fn shortcomings(certificate: &Certificate) -> Vec<String> {
     if !certificate.may_sign_revocation_lists() {
         texts.push(
             "its key usage does not let it sign CRLs: it can publish none, so that nothing can be issued or revoked under it \
-             here; have its certificate issued again with cRLSign"
+             here; get a new certificate for it, with cRLSign"
                 .to_owned(),
         );
     }
