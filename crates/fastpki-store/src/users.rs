@@ -27,12 +27,22 @@ pub struct UserRow {
     pub user: User,
     /// What a password is checked against.
     pub password: PasswordHash,
+    /// The organization in which alone the password is good: an admin of it knows it, perhaps.
+    pub password_of: Option<OrganizationId>,
     /// Every token issued before is dead, as far as it does not say its generation.
     pub tokens_invalidated_at: Option<Timestamp>,
     /// How often all tokens were invalidated: those of other generations are dead.
     pub token_generation: i32,
     /// Whether that counts every invalidation; FastPKI 0.4 sets the time alone.
     pub generation_holds: bool,
+}
+
+impl UserRow {
+    /// Whether the right password lets the user in: one that an admin may know does only where that admin has a say.
+    pub fn password_is_good(&self) -> bool {
+        let User { organization_id, role, .. } = self.user;
+        self.password_of.is_none_or(|only| organization_id == Some(only) && role != UserRole::Superuser)
+    }
 }
 
 /// A user to be created.
@@ -46,6 +56,8 @@ pub struct NewUser {
     pub email: String,
     /// The hash of the password.
     pub password: PasswordHash,
+    /// The organization in which alone the password is good.
+    pub password_of: Option<OrganizationId>,
     /// What the user is to the system.
     pub role: UserRole,
     /// Whether the user may sign in.
@@ -65,11 +77,13 @@ pub struct UserChange {
     pub email: Option<String>,
     /// The hash of a new password; all tokens die.
     pub password: Option<PasswordHash>,
+    /// The organization in which alone the password is good, or none for everywhere; what is not given stays.
+    pub password_of: Option<Option<OrganizationId>>,
     /// What the user is to the system.
     pub role: Option<UserRole>,
     /// Whether the user may sign in; with false all tokens die.
     pub is_active: Option<bool>,
-    /// The organization the user is to belong to, or none.
+    /// The organization the user is to belong to, or none; all tokens of who leaves one die.
     pub organization: Option<Option<OrganizationId>>,
     /// What the user may do beyond reading.
     pub flags: FlagsUpdate,
@@ -82,7 +96,8 @@ macro_rules! select_users {
              SELECT u.username, u.email, u.role, u.is_active, u.organization_id,
                     u.can_create_ca, u.can_create_cert, u.can_revoke_cert, u.can_export_private_key, u.can_delete_ca,
                     u.id, u.created_at, u.updated_at, u.hashed_password, u.tokens_invalidated_at,
-                    COALESCE(u.token_generation, 0), u.tokens_invalidated_at IS NOT DISTINCT FROM u.generation_mark ",
+                    COALESCE(u.token_generation, 0), u.tokens_invalidated_at IS NOT DISTINCT FROM u.generation_mark,
+                    u.password_of_organization_id ",
             $rest
         )
     };
@@ -120,8 +135,8 @@ impl Store {
                         "/* create_user */
                          INSERT INTO users (id, username, email, hashed_password, role, is_active, created_at, updated_at,
                                             organization_id, can_create_ca, can_create_cert, can_revoke_cert,
-                                            can_export_private_key, can_delete_ca)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13)",
+                                            can_export_private_key, can_delete_ca, password_of_organization_id)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)",
                         &[
                             id.into(),
                             new.username.as_str().into(),
@@ -136,6 +151,7 @@ impl Store {
                             new.flags.can_revoke_cert.into(),
                             new.flags.can_export_private_key.into(),
                             new.flags.can_delete_ca.into(),
+                            new.password_of.into(),
                         ],
                     )
                     .await?;
@@ -179,13 +195,21 @@ impl Store {
                     if may_demote {
                         check_superuser_left(tx).await?;
                     }
-                    if change.password.is_some() || change.is_active == Some(false) {
-                        kill_tokens(tx, was.id, now).await?;
-                    }
                     for audit in &audits {
                         audit::record(tx, audit, Some(was.id.0)).await?;
                     }
-                    Ok(one(tx, was.id).await?.ok_or(StoreError::Gone)?.user)
+                    let changed = one(tx, was.id).await?.ok_or(StoreError::Gone)?;
+                    let left =
+                        was.organization_id.is_some() && was.organization_id != changed.user.organization_id;
+                    // Sessions are no better than the password that began them.
+                    if left
+                        || change.password.is_some()
+                        || change.is_active == Some(false)
+                        || !changed.password_is_good()
+                    {
+                        kill_tokens(tx, was.id, now).await?;
+                    }
+                    Ok(changed.user)
                 })
             })
             .await
@@ -339,7 +363,8 @@ async fn update(tx: &mut Tx, was: &User, change: &UserChange, now: Timestamp) ->
                    can_create_ca = COALESCE($10, can_create_ca), can_create_cert = COALESCE($11, can_create_cert),
                    can_revoke_cert = COALESCE($12, can_revoke_cert),
                    can_export_private_key = COALESCE($13, can_export_private_key),
-                   can_delete_ca = COALESCE($14, can_delete_ca), updated_at = $15
+                   can_delete_ca = COALESCE($14, can_delete_ca), updated_at = $15,
+                   password_of_organization_id = CASE WHEN $16 THEN $17 ELSE password_of_organization_id END
                WHERE id = $1 AND role = $2 AND organization_id IS NOT DISTINCT FROM $3";
     let values = [
         was.id.into(),
@@ -357,6 +382,8 @@ async fn update(tx: &mut Tx, was: &User, change: &UserChange, now: Timestamp) ->
         change.flags.can_export_private_key.into(),
         change.flags.can_delete_ca.into(),
         now.into(),
+        change.password_of.is_some().into(),
+        change.password_of.flatten().into(),
     ];
     if tx.execute(sql, &values).await? == 0 { Err(StoreError::Gone) } else { Ok(()) }
 }
@@ -410,5 +437,6 @@ fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
         tokens_invalidated_at: row.next()?,
         token_generation: row.next()?,
         generation_holds: row.next()?,
+        password_of: row.next()?,
     })
 }
