@@ -414,7 +414,8 @@ async fn admins_remove_their_own_users_and_no_superusers(server: Server) {
     for (organization, user) in [(&world.red, 6), (&world.red, 3), (&world.red, 4), (&world.blue, 4)] {
         world.red_admin.delete(&of(organization, user)).await.expect(StatusCode::FORBIDDEN);
     }
-    world.red_user.delete(&of(&world.red, 2)).await.expect(StatusCode::FORBIDDEN);
+    let removed = server.sign_in("red-user").await;
+    removed.delete(&of(&world.red, 2)).await.expect(StatusCode::FORBIDDEN);
     // Who was removed sees nothing of it any more.
-    world.red_user.get(&format!("/api/v1/organizations/{}", world.red)).await.expect(StatusCode::FORBIDDEN);
+    removed.get(&format!("/api/v1/organizations/{}", world.red)).await.expect(StatusCode::FORBIDDEN);
 }
