@@ -7,7 +7,7 @@ use fastpki_types::{
 
 use crate::{
     Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, UpdateUser, lanes::Lanes,
-    names::lookalike, permissions::Actor, sessions::hash_password,
+    names::skeletons, permissions::Actor, sessions::hash_password,
 };
 
 impl Engine {
@@ -97,7 +97,7 @@ impl Accounts<'_> {
             format!("Created user '{}'", new.username),
         );
         let row = NewUser {
-            lookalike: lookalike(&new.username),
+            skeletons: skeletons(&new.username),
             username: new.username,
             email: new.email,
             password,

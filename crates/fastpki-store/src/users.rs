@@ -45,13 +45,22 @@ impl UserRow {
     }
 }
 
+/// What a username looks like: two that have any of these in common pass for each other.
+#[derive(Clone, Debug)]
+pub struct Skeletons {
+    /// Of the name as it is written.
+    pub as_written: String,
+    /// Of the name in small letters.
+    pub in_small_letters: String,
+}
+
 /// A user to be created.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// Unique over all users.
     pub username: String,
-    /// A name that this one passes for: no user may have that one.
-    pub lookalike: Option<String>,
+    /// What the name looks like: no user's may look so.
+    pub skeletons: Skeletons,
     /// Unique over all users.
     pub email: String,
     /// The hash of the password.
@@ -114,29 +123,31 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    if new.must_be_first {
-                        tx.lock_table(Table::Users).await?;
-                    } else {
-                        tx.will_write(Table::Users).await?;
-                    }
+                    // Of two names that pass for each other one must see the other.
+                    tx.lock_table(Table::Users).await?;
                     audit.admit(tx).await?;
                     let any = "/* any_user */ SELECT id FROM users LIMIT 1";
                     if new.must_be_first && tx.row(any, &[]).await?.is_some() {
                         return Err(StoreError::NotFirstUser);
                     }
-                    let known = "/* username */ SELECT id FROM users WHERE username = $1";
-                    if let Some(lookalike) = new.lookalike
-                        && tx.row(known, &[lookalike.as_str().into()]).await?.is_some()
-                    {
-                        return Err(StoreError::Lookalike(lookalike));
+                    let alike = "/* lookalike */
+                                 SELECT username FROM users
+                                 WHERE (name_skeleton IN ($1, $2) OR small_name_skeleton IN ($1, $2)) AND username <> $3
+                                 LIMIT 1";
+                    let Skeletons { as_written, in_small_letters } = &new.skeletons;
+                    let (as_written, in_small_letters) = (as_written.as_str(), in_small_letters.as_str());
+                    let values = [as_written.into(), in_small_letters.into(), new.username.as_str().into()];
+                    if let Some(mut row) = tx.row(alike, &values).await? {
+                        return Err(StoreError::Lookalike(row.next()?));
                     }
                     let id = UserId(tx.next_id(Table::Users).await?);
                     tx.execute(
                         "/* create_user */
                          INSERT INTO users (id, username, email, hashed_password, role, is_active, created_at, updated_at,
                                             organization_id, can_create_ca, can_create_cert, can_revoke_cert,
-                                            can_export_private_key, can_delete_ca, password_of_organization_id)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)",
+                                            can_export_private_key, can_delete_ca, password_of_organization_id,
+                                            name_skeleton, small_name_skeleton)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
                         &[
                             id.into(),
                             new.username.as_str().into(),
@@ -152,6 +163,8 @@ impl Store {
                             new.flags.can_export_private_key.into(),
                             new.flags.can_delete_ca.into(),
                             new.password_of.into(),
+                            as_written.into(),
+                            in_small_letters.into(),
                         ],
                     )
                     .await?;
@@ -170,6 +183,33 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Notes what the names look like of users whom FastPKI 0.4 created.
+    pub async fn note_skeletons(&self, of: fn(&str) -> Skeletons) -> Result<(), StoreError> {
+        let find = "/* users_without_skeleton */
+                    SELECT id, username FROM users WHERE id > $1 AND name_skeleton IS NULL ORDER BY id LIMIT $2";
+        let note = "/* note_skeletons */
+                    UPDATE users SET name_skeleton = $2, small_name_skeleton = $3 WHERE id = $1";
+        let mut after = UserId(0);
+        loop {
+            let page: Vec<(UserId, String)> = self
+                .db
+                .scan(move |tx| {
+                    Box::pin(async move {
+                        let rows = tx.rows(find, &[after.into(), PAGE.into()]).await?;
+                        rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+                    })
+                })
+                .await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let rows: Vec<_> = (page.iter())
+                .map(|(id, name)| (*id, of(name)))
+                .map(|(id, it)| [id.into(), it.as_written.into(), it.in_small_letters.into()])
+                .collect();
+            self.db.write(move |tx| Box::pin(async move { tx.execute_many(note, &rows).await })).await?;
+        }
     }
 
     /// Changes a user who still has the role and the organization that `was` has: whoever may change the user then
@@ -440,3 +480,6 @@ fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
         password_of: row.next()?,
     })
 }
+
+/// Rows that are looked at in one go: a few milliseconds.
+const PAGE: i64 = 500;
