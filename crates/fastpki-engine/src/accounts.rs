@@ -7,7 +7,7 @@ use fastpki_types::{
 
 use crate::{
     Caller, Clock, CreateFirstUser, CreateUser, DeleteUser, Engine, Error, Permit, PrincipalId, UpdateUser,
-    lanes::Lanes, names::lookalike, permissions::Actor, sessions::hash_password,
+    lanes::Lanes, names::skeletons, permissions::Actor, sessions::hash_password,
 };
 
 impl Engine {
@@ -87,6 +87,7 @@ impl Accounts<'_> {
             self.check_organization_exists(organization).await?;
         }
         let password = self.hash(&actor, new.password).await?;
+        let password_of = actor.binds_password(None).flatten();
         let now = self.clock.now();
         let audit = actor.audit(
             now,
@@ -96,10 +97,11 @@ impl Accounts<'_> {
             format!("Created user '{}'", new.username),
         );
         let row = NewUser {
-            lookalike: lookalike(&new.username),
+            skeletons: skeletons(&new.username),
             username: new.username,
             email: new.email,
             password,
+            password_of,
             role: new.role.unwrap_or(UserRole::User),
             is_active: new.is_active.unwrap_or(true),
             organization_id: new.organization_id,
@@ -123,6 +125,7 @@ impl Accounts<'_> {
             Some(password) => Some(self.hash(&actor, password).await?),
             None => None,
         };
+        let password_of = password.as_ref().and_then(|_| actor.binds_password(Some(user.id)));
         let now = self.clock.now();
         let owner = user.organization_id.or(change.organization_id);
         let detail = format!("Changed user '{}': {}", user.username, changed.join(", "));
@@ -130,6 +133,7 @@ impl Accounts<'_> {
         let change = UserChange {
             email: change.email,
             password,
+            password_of,
             role: change.role,
             is_active: change.is_active,
             organization: change.organization_id.map(Some),

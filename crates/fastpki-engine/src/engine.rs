@@ -15,6 +15,7 @@ use crate::{
     crl::CrlShelf,
     keyring::Keyring,
     lanes::Lanes,
+    names::skeletons,
     service_accounts::ServiceAccountTokens,
     sessions::{Passwords, Tokens},
 };
@@ -97,6 +98,7 @@ impl Engine {
         let seal = Arc::new(Seal::new(config.encryption_keys));
         KeysAtRest::of_server(&store, &seal, &config.clock, &config.progress).prepare().await?;
         store.patient().note_public_keys(now).await?;
+        store.patient().note_skeletons(skeletons).await?;
         let tokens = Tokens::new(
             &config.secret_key,
             config.algorithm,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use fastpki_store::{DatabaseConfig, Schema, Store};
 use fastpki_types::{Password, User, UserCreate};
 
-use crate::{Clock, CreateUser, Error, PASSWORD_COST, Permit, UpdateUser, accounts::Accounts, lanes::Lanes};
+use crate::{
+    Clock, CreateUser, Error, PASSWORD_COST, Permit, UpdateUser, accounts::Accounts, lanes::Lanes,
+    names::skeletons,
+};
 
 /// A database in the hands of its operator, brought up to date.
 pub struct Operator {
@@ -22,6 +25,8 @@ impl Operator {
 
     /// Creates a user of any role, the very first one too.
     pub async fn create_user(&self, new: UserCreate) -> Result<User, Error> {
+        // Before the first start of a server, perhaps.
+        self.store.note_skeletons(skeletons).await?;
         let permit = Permit::<CreateUser, UserCreate>::of_operator(new);
         self.accounts().insert(permit.actor, permit.resource, false).await
     }

@@ -5,7 +5,7 @@ mod principals;
 
 use std::marker::PhantomData;
 
-use fastpki_store::{AuthorityRow, CertificateRow, Grant, Held, Lock, NewAudit, Visible};
+use fastpki_store::{AuthorityRow, CertificateRow, Grant, Held, Lock, NewAudit, Standing, Visible};
 use fastpki_types::{
     AuditAction, OrganizationId, Password, ServiceAccountId, Timestamp, User, UserCreate, UserId, UserRole,
     UserUpdate,
@@ -343,6 +343,16 @@ impl Permit<UpdateUser, (User, UserUpdate)> {
 impl Actor {
     fn operator() -> Self {
         Self { name: Some(OPERATOR), ..Self::default() }
+    }
+
+    /// The organization in which alone a password is good that this one gives a user, or none; `None` where it is to stay as
+    /// it is: to oneself gives it whoever knows the one before, which may be an admin.
+    pub(crate) fn binds_password(&self, user: Option<UserId>) -> Option<Option<OrganizationId>> {
+        match &self.grant.standing {
+            Some(Standing::User { id, .. }) if Some(*id) == user => None,
+            Some(Standing::User { role: UserRole::Admin, organization_id, .. }) => Some(*organization_id),
+            _ => Some(None),
+        }
     }
 
     /// An entry for the audit log.

@@ -46,8 +46,8 @@ pub(crate) struct Passwords {
 }
 
 impl Engine {
-    /// Signs a user in. An unknown name, a wrong password and an inactive user are one and the same
-    /// answer, and take the same time.
+    /// Signs a user in. An unknown name, a wrong password, one of another organization's admin and an inactive
+    /// user are one and the same answer, and take the same time.
     pub async fn sign_in(&self, username: String, password: Password) -> Result<Token, Error> {
         let user = self.store.user_by_name(&username).await?;
         let hash = user
@@ -55,11 +55,13 @@ impl Engine {
             .map_or_else(|| self.passwords.hash_of_nobody().to_owned(), |row| row.password.0.clone());
         let fits = self.lanes.sign_in(move || password_fits(&password, &hash)).await?;
         match user {
-            Some(row) if fits && row.user.is_active => match self.open_session(row.clone()).await {
-                // The password was changed, or the user made inactive, while it was checked.
-                Err(Error::Conflict(_)) => self.refuse_sign_in(username, Some(row)).await,
-                opened => opened,
-            },
+            Some(row) if fits && row.user.is_active && row.password_is_good() => {
+                match self.open_session(row.clone()).await {
+                    // The password was changed, or the user moved or made inactive, while it was checked.
+                    Err(Error::Conflict(_)) => self.refuse_sign_in(username, Some(row)).await,
+                    opened => opened,
+                }
+            }
             user => self.refuse_sign_in(username, user).await,
         }
     }

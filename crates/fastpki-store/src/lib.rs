@@ -48,7 +48,7 @@ pub use schema::{Migration, Schema, SchemaKind};
 pub use seal::{KeyOwner, Seal, SealedKey, StoredKey, Unreadable, UnreadableReason};
 pub use service_accounts::{NewToken, ServiceAccountChange, TokenRow};
 pub use sessions::NewRefreshToken;
-pub use users::{NewUser, PasswordHash, UserChange, UserRow};
+pub use users::{NewUser, PasswordHash, Skeletons, UserChange, UserRow};
 
 use fastpki_types::Timestamp;
 

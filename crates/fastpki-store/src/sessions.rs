@@ -24,7 +24,7 @@ pub struct NewRefreshToken {
 impl Store {
     /// Records that somebody signed in, and the refresh token they were given; gives the generation of the access token
     /// that goes with it. [`StoreError::Gone`] if they are not active any more, or their password is another by now than
-    /// the one that was checked.
+    /// the one that was checked, or not good where they are.
     pub async fn sign_in(
         &self,
         token: NewRefreshToken,
@@ -36,7 +36,7 @@ impl Store {
             .write(move |tx| {
                 Box::pin(async move {
                     let row = users::locked(tx, token.user_id).await?.ok_or(StoreError::Gone)?;
-                    if !row.user.is_active || row.password.0 != checked.0 {
+                    if !row.user.is_active || row.password.0 != checked.0 || !row.password_is_good() {
                         return Err(StoreError::Gone);
                     }
                     insert(tx, &token, now).await?;

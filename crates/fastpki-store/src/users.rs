@@ -27,6 +27,8 @@ pub struct UserRow {
     pub user: User,
     /// What a password is checked against.
     pub password: PasswordHash,
+    /// The organization in which alone the password is good: an admin of it knows it, perhaps.
+    pub password_of: Option<OrganizationId>,
     /// Every token issued before is dead, as far as it does not say its generation.
     pub tokens_invalidated_at: Option<Timestamp>,
     /// How often all tokens were invalidated: those of other generations are dead.
@@ -35,17 +37,36 @@ pub struct UserRow {
     pub generation_holds: bool,
 }
 
+impl UserRow {
+    /// Whether the right password lets the user in: one that an admin may know does only where that admin has a say.
+    pub fn password_is_good(&self) -> bool {
+        let User { organization_id, role, .. } = self.user;
+        self.password_of.is_none_or(|only| organization_id == Some(only) && role != UserRole::Superuser)
+    }
+}
+
+/// What a username looks like: two that have any of these in common pass for each other.
+#[derive(Clone, Debug)]
+pub struct Skeletons {
+    /// Of the name as it is written.
+    pub as_written: String,
+    /// Of the name in small letters.
+    pub in_small_letters: String,
+}
+
 /// A user to be created.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     /// Unique over all users.
     pub username: String,
-    /// A name that this one passes for: no user may have that one.
-    pub lookalike: Option<String>,
+    /// What the name looks like: no user's may look so.
+    pub skeletons: Skeletons,
     /// Unique over all users.
     pub email: String,
     /// The hash of the password.
     pub password: PasswordHash,
+    /// The organization in which alone the password is good.
+    pub password_of: Option<OrganizationId>,
     /// What the user is to the system.
     pub role: UserRole,
     /// Whether the user may sign in.
@@ -65,11 +86,13 @@ pub struct UserChange {
     pub email: Option<String>,
     /// The hash of a new password; all tokens die.
     pub password: Option<PasswordHash>,
+    /// The organization in which alone the password is good, or none for everywhere; what is not given stays.
+    pub password_of: Option<Option<OrganizationId>>,
     /// What the user is to the system.
     pub role: Option<UserRole>,
     /// Whether the user may sign in; with false all tokens die.
     pub is_active: Option<bool>,
-    /// The organization the user is to belong to, or none.
+    /// The organization the user is to belong to, or none; all tokens of who leaves one die.
     pub organization: Option<Option<OrganizationId>>,
     /// What the user may do beyond reading.
     pub flags: FlagsUpdate,
@@ -82,7 +105,8 @@ macro_rules! select_users {
              SELECT u.username, u.email, u.role, u.is_active, u.organization_id,
                     u.can_create_ca, u.can_create_cert, u.can_revoke_cert, u.can_export_private_key, u.can_delete_ca,
                     u.id, u.created_at, u.updated_at, u.hashed_password, u.tokens_invalidated_at,
-                    COALESCE(u.token_generation, 0), u.tokens_invalidated_at IS NOT DISTINCT FROM u.generation_mark ",
+                    COALESCE(u.token_generation, 0), u.tokens_invalidated_at IS NOT DISTINCT FROM u.generation_mark,
+                    u.password_of_organization_id ",
             $rest
         )
     };
@@ -99,29 +123,31 @@ impl Store {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    if new.must_be_first {
-                        tx.lock_table(Table::Users).await?;
-                    } else {
-                        tx.will_write(Table::Users).await?;
-                    }
+                    // Of two names that pass for each other one must see the other.
+                    tx.lock_table(Table::Users).await?;
                     audit.admit(tx).await?;
                     let any = "/* any_user */ SELECT id FROM users LIMIT 1";
                     if new.must_be_first && tx.row(any, &[]).await?.is_some() {
                         return Err(StoreError::NotFirstUser);
                     }
-                    let known = "/* username */ SELECT id FROM users WHERE username = $1";
-                    if let Some(lookalike) = new.lookalike
-                        && tx.row(known, &[lookalike.as_str().into()]).await?.is_some()
-                    {
-                        return Err(StoreError::Lookalike(lookalike));
+                    let alike = "/* lookalike */
+                                 SELECT username FROM users
+                                 WHERE (name_skeleton IN ($1, $2) OR small_name_skeleton IN ($1, $2)) AND username <> $3
+                                 LIMIT 1";
+                    let Skeletons { as_written, in_small_letters } = &new.skeletons;
+                    let (as_written, in_small_letters) = (as_written.as_str(), in_small_letters.as_str());
+                    let values = [as_written.into(), in_small_letters.into(), new.username.as_str().into()];
+                    if let Some(mut row) = tx.row(alike, &values).await? {
+                        return Err(StoreError::Lookalike(row.next()?));
                     }
                     let id = UserId(tx.next_id(Table::Users).await?);
                     tx.execute(
                         "/* create_user */
                          INSERT INTO users (id, username, email, hashed_password, role, is_active, created_at, updated_at,
                                             organization_id, can_create_ca, can_create_cert, can_revoke_cert,
-                                            can_export_private_key, can_delete_ca)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13)",
+                                            can_export_private_key, can_delete_ca, password_of_organization_id,
+                                            name_skeleton, small_name_skeleton)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
                         &[
                             id.into(),
                             new.username.as_str().into(),
@@ -136,6 +162,9 @@ impl Store {
                             new.flags.can_revoke_cert.into(),
                             new.flags.can_export_private_key.into(),
                             new.flags.can_delete_ca.into(),
+                            new.password_of.into(),
+                            as_written.into(),
+                            in_small_letters.into(),
                         ],
                     )
                     .await?;
@@ -154,6 +183,33 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Notes what the names look like of users whom FastPKI 0.4 created.
+    pub async fn note_skeletons(&self, of: fn(&str) -> Skeletons) -> Result<(), StoreError> {
+        let find = "/* users_without_skeleton */
+                    SELECT id, username FROM users WHERE id > $1 AND name_skeleton IS NULL ORDER BY id LIMIT $2";
+        let note = "/* note_skeletons */
+                    UPDATE users SET name_skeleton = $2, small_name_skeleton = $3 WHERE id = $1";
+        let mut after = UserId(0);
+        loop {
+            let page: Vec<(UserId, String)> = self
+                .db
+                .scan(move |tx| {
+                    Box::pin(async move {
+                        let rows = tx.rows(find, &[after.into(), PAGE.into()]).await?;
+                        rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+                    })
+                })
+                .await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let rows: Vec<_> = (page.iter())
+                .map(|(id, name)| (*id, of(name)))
+                .map(|(id, it)| [id.into(), it.as_written.into(), it.in_small_letters.into()])
+                .collect();
+            self.db.write(move |tx| Box::pin(async move { tx.execute_many(note, &rows).await })).await?;
+        }
     }
 
     /// Changes a user who still has the role and the organization that `was` has: whoever may change the user then
@@ -179,13 +235,21 @@ impl Store {
                     if may_demote {
                         check_superuser_left(tx).await?;
                     }
-                    if change.password.is_some() || change.is_active == Some(false) {
-                        kill_tokens(tx, was.id, now).await?;
-                    }
                     for audit in &audits {
                         audit::record(tx, audit, Some(was.id.0)).await?;
                     }
-                    Ok(one(tx, was.id).await?.ok_or(StoreError::Gone)?.user)
+                    let changed = one(tx, was.id).await?.ok_or(StoreError::Gone)?;
+                    let left =
+                        was.organization_id.is_some() && was.organization_id != changed.user.organization_id;
+                    // Sessions are no better than the password that began them.
+                    if left
+                        || change.password.is_some()
+                        || change.is_active == Some(false)
+                        || !changed.password_is_good()
+                    {
+                        kill_tokens(tx, was.id, now).await?;
+                    }
+                    Ok(changed.user)
                 })
             })
             .await
@@ -339,7 +403,8 @@ async fn update(tx: &mut Tx, was: &User, change: &UserChange, now: Timestamp) ->
                    can_create_ca = COALESCE($10, can_create_ca), can_create_cert = COALESCE($11, can_create_cert),
                    can_revoke_cert = COALESCE($12, can_revoke_cert),
                    can_export_private_key = COALESCE($13, can_export_private_key),
-                   can_delete_ca = COALESCE($14, can_delete_ca), updated_at = $15
+                   can_delete_ca = COALESCE($14, can_delete_ca), updated_at = $15,
+                   password_of_organization_id = CASE WHEN $16 THEN $17 ELSE password_of_organization_id END
                WHERE id = $1 AND role = $2 AND organization_id IS NOT DISTINCT FROM $3";
     let values = [
         was.id.into(),
@@ -357,6 +422,8 @@ async fn update(tx: &mut Tx, was: &User, change: &UserChange, now: Timestamp) ->
         change.flags.can_export_private_key.into(),
         change.flags.can_delete_ca.into(),
         now.into(),
+        change.password_of.is_some().into(),
+        change.password_of.flatten().into(),
     ];
     if tx.execute(sql, &values).await? == 0 { Err(StoreError::Gone) } else { Ok(()) }
 }
@@ -410,5 +477,9 @@ fn user_row(row: &mut Row) -> Result<UserRow, StoreError> {
         tokens_invalidated_at: row.next()?,
         token_generation: row.next()?,
         generation_holds: row.next()?,
+        password_of: row.next()?,
     })
 }
+
+/// Rows that are looked at in one go: a few milliseconds.
+const PAGE: i64 = 500;

@@ -1,7 +1,7 @@
 //! Users.
 
 use axum::{Json, extract::State};
-use fastpki_engine::{Caller, CreateUser, Error, Permit, is_unseen, new_principal_name};
+use fastpki_engine::{Caller, CreateUser, Error, Permit, is_unseen, new_name, new_principal_name};
 use fastpki_types::{OrganizationId, Password, User, UserCreate, UserId, UserUpdate};
 
 use super::{DELETE, GET, MAX_EMAIL, PATCH, POST};
@@ -86,6 +86,9 @@ fn optional_email(fields: &mut Fields) -> Option<String> {
     let email = email?;
     if !email.is_empty() && !is_email(&email) {
         fields.note("email", "value_error", "should be an e-mail address".into());
+    } else if let (false, Err(problem)) = (email.is_empty(), new_name(&email)) {
+        // It tells who somebody is, as a name does.
+        fields.note("email", "value_error", problem);
     }
     Some(email)
 }

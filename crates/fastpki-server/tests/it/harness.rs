@@ -279,6 +279,8 @@ pub(crate) struct Gate {
 
 /// Bytes of a serial number.
 pub(crate) const SERIAL: usize = 20;
+/// Bytes of a refresh token.
+pub(crate) const REFRESH_TOKEN: usize = 48;
 /// Bytes of the public half of a service account's token.
 pub(crate) const PUBLIC_ID: usize = 12;
 

@@ -3,13 +3,16 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, Server, on_both_databases};
+use crate::harness::{Options, PASSWORD, Server, on_both_databases};
 
 on_both_databases! {
     names_that_deceive_are_refused_everywhere,
     names_are_trimmed_and_composed,
     nobody_is_called_like_this_program,
     lookalike_of_a_taken_username_is_refused,
+    lookalike_of_an_old_username_is_refused,
+    of_two_lookalikes_at_once_one_is_created,
+    things_are_called_as_people_write,
     names_that_are_there_stay,
     passwords_that_cannot_be_seen_are_refused,
     audit_log_tells_users_of_one_name_apart,
@@ -64,7 +67,7 @@ async fn names_are_trimmed_and_composed(server: Server) {
 
 async fn nobody_is_called_like_this_program(server: Server) {
     let world = server.world().await;
-    for name in ["fastpki admin", "FastPKI  Serve", "fastpki"] {
+    for name in ["fastpki admin", "FastPKI  Serve", "fastpki", "fastpkl admin", "fastpk1"] {
         let user = json!({"username": name, "email": "new@example.com", "password": PASSWORD});
         world.root.post("/api/v1/users/", user).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
         let account = world.red_admin.post("/api/v1/service-accounts/", json!({"name": name})).await;
@@ -75,19 +78,70 @@ async fn nobody_is_called_like_this_program(server: Server) {
 
 async fn lookalike_of_a_taken_username_is_refused(server: Server) {
     let root = server.superuser().await;
-    root.create_user("coco", "user", &Value::Null, json!({})).await;
-    // All Cyrillic, and a Turkish letter.
-    for name in ["\u{441}\u{43e}\u{441}\u{43e}", "coc\u{25b}", "\u{441}\u{43e}\u{441}\u{43e}2"] {
-        let user =
-            json!({"username": name, "email": format!("{}@example.com", name.len()), "password": PASSWORD});
-        let answer = root.post("/api/v1/users/", user).await;
-        match name.ends_with('\u{43e}') {
-            true => {
-                let detail = answer.expect(StatusCode::BAD_REQUEST)["detail"].clone();
-                assert!(detail.as_str().unwrap().contains("looks like 'coco'"), "{detail}");
-            }
-            false => assert_ne!(answer.status, StatusCode::BAD_REQUEST, "{name} looks like nobody"),
+    let mut number = 0;
+    let mut create = async |name: &str| {
+        number += 1;
+        let user = json!({"username": name, "email": format!("{number}@example.com"), "password": PASSWORD});
+        root.post("/api/v1/users/", user).await
+    };
+    // All Cyrillic and all Latin, small letters and capitals, blanks, all Cyrillic and all Greek: whichever was first.
+    for (taken, alike) in [
+        ("coco", vec!["\u{441}\u{43e}\u{441}\u{43e}", "Coco", "COCO", "c0c0"]),
+        ("\u{430}\u{440}\u{435}", vec!["ape", "APE"]),
+        ("J\u{fc}rgen", vec!["j\u{fc}rgen"]),
+        ("bill x", vec!["bi11 x", "BILL X", "bill  x", "blll x"]),
+        ("\u{422}\u{415}\u{422}", vec!["\u{3a4}\u{395}\u{3a4}", "TET", "\u{442}\u{435}\u{442}"]),
+    ] {
+        create(taken).await.expect(StatusCode::CREATED);
+        for name in alike {
+            let detail = create(name).await.expect(StatusCode::BAD_REQUEST)["detail"].clone();
+            assert!(detail.as_str().unwrap().contains(&format!("looks like '{taken}'")), "{name}: {detail}");
         }
+    }
+    for name in ["coco2", "Jurgen", "bill-x", "\u{441}\u{43e}\u{43a}"] {
+        create(name).await.expect(StatusCode::CREATED);
+    }
+}
+
+/// Users of before this was looked at, and whom FastPKI 0.4 created.
+async fn lookalike_of_an_old_username_is_refused(server: Server) {
+    let root = server.superuser().await;
+    root.create_user("old", "user", &Value::Null, json!({})).await;
+    let sql = "UPDATE users SET username = 'Old Name', name_skeleton = NULL, small_name_skeleton = NULL WHERE id = 2";
+    server.database.script(sql).await;
+    let server = server.restart(Options::default()).await;
+    let user = json!({"username": "o1d name", "email": "new@example.com", "password": PASSWORD});
+    let detail = server.sign_in("root").await.post("/api/v1/users/", user).await;
+    let detail = detail.expect(StatusCode::BAD_REQUEST)["detail"].clone();
+    assert!(detail.as_str().unwrap().contains("looks like 'Old Name'"), "{detail}");
+    server.sign_in("Old Name").await;
+}
+
+async fn of_two_lookalikes_at_once_one_is_created(server: Server) {
+    let root = server.superuser().await;
+    for round in 0..4 {
+        let create = |name: String| {
+            let root = root.clone();
+            let user =
+                json!({"username": name, "email": format!("{name}@example.com"), "password": PASSWORD});
+            tokio::spawn(async move { root.post("/api/v1/users/", user).await.status })
+        };
+        let attempts = [create(format!("both{round}x")), create(format!("Both{round}x"))];
+        let mut answers = Vec::new();
+        for attempt in attempts {
+            answers.push(attempt.await.unwrap());
+        }
+        answers.sort();
+        assert_eq!(answers, [StatusCode::CREATED, StatusCode::BAD_REQUEST]);
+    }
+}
+
+async fn things_are_called_as_people_write(server: Server) {
+    let world = server.world().await;
+    for name in ["Иван-CA", "株式会社ＮＴＴ", "علی\u{200c}رضا", "50µm H₂O", "ᏣᎳᎩ"] {
+        let made = world.root.post("/api/v1/organizations/", json!({"name": name})).await;
+        assert_eq!(made.expect(StatusCode::CREATED)["name"], name);
+        assert_eq!(world.red_admin.create_ca(name, json!({})).await["name"], name);
     }
 }
 

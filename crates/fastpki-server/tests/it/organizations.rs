@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, on_both_databases};
+use crate::harness::{Answer, Client, PASSWORD, REFRESH_TOKEN, Server, on_both_databases};
 
 on_both_databases! {
     admins_and_superusers_create_organizations,
@@ -15,6 +15,11 @@ on_both_databases! {
     admin_takes_over_nobody_who_owns_something_elsewhere,
     admin_takes_over_nobody_who_owns_something_of_another_organization,
     possessions_of_the_last_moment_count,
+    sessions_end_with_the_membership,
+    password_of_an_admin_ends_with_the_membership,
+    password_of_an_admin_is_no_superusers,
+    admin_who_changes_the_password_as_the_user_gains_nothing,
+    password_that_is_checked_while_the_user_leaves_is_refused,
     flags_stay_behind_in_the_organization_that_gave_them,
     superusers_add_and_remove_anybody,
     admins_remove_their_own_users_and_no_superusers,
@@ -53,7 +58,7 @@ async fn names_are_unique_and_not_blank(server: Server) {
 
 async fn superusers_see_all_by_name_and_others_their_own(server: Server) {
     let world = server.world().await;
-    let names = async |client: &crate::harness::Client| {
+    let names = async |client: &Client| {
         let list = client.get("/api/v1/organizations/").await.expect(StatusCode::OK);
         list.as_array()
             .unwrap()
@@ -257,6 +262,121 @@ async fn possessions_of_the_last_moment_count(server: Server) {
     assert!(matches!(refused, Err(fastpki_engine::Error::Forbidden(_))), "{refused:?}");
 }
 
+/// A user and the tokens that they have.
+async fn tokens(server: &Server, name: &str, password: &str) -> (Client, Value) {
+    let tokens = server.stranger().sign_in(name, password).await.expect(StatusCode::OK);
+    (server.with_token(&tokens["access_token"]), json!({"refresh_token": tokens["refresh_token"]}))
+}
+
+async fn sessions_end_with_the_membership(server: Server) {
+    let world = server.world().await;
+    let of = |organization: &Value| format!("/api/v1/organizations/{organization}/users/3");
+    let ended = async |(client, refresh): (Client, Value)| {
+        client.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
+        server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+    };
+    let session = async || tokens(&server, "red-user", PASSWORD).await;
+    let kept = session().await;
+    world.red_admin.delete(&of(&world.red)).await.expect(StatusCode::OK);
+    ended(kept).await;
+    // To come into an organization ends nothing.
+    let kept = session().await;
+    world.red_admin.post(&of(&world.red), json!({})).await.expect(StatusCode::OK);
+    kept.0.get("/api/v1/users/me").await.expect(StatusCode::OK);
+    world.root.post(&of(&world.blue), json!({})).await.expect(StatusCode::OK);
+    ended(kept).await;
+    let kept = session().await;
+    let back = json!({"organization_id": world.red});
+    world.root.patch("/api/v1/users/3", back).await.expect(StatusCode::OK);
+    ended(kept).await;
+    // Nor does a move to where one is.
+    let kept = session().await;
+    world.root.post(&of(&world.red), json!({})).await.expect(StatusCode::OK);
+    kept.0.get("/api/v1/users/me").await.expect(StatusCode::OK);
+}
+
+const KNOWN: &str = "known to the admin";
+
+async fn password_of_an_admin_ends_with_the_membership(server: Server) {
+    let world = server.world().await;
+    let of =
+        |organization: &Value, user: &Value| format!("/api/v1/organizations/{organization}/users/{user}");
+    let stranger = server.stranger();
+    // Set at the creation, and later.
+    let made = world.red_admin.create_user("made", "user", &world.red, json!({"password": KNOWN})).await;
+    world.red_admin.post(&of(&world.red, &json!(5)), json!({})).await.expect(StatusCode::OK);
+    world.red_admin.patch("/api/v1/users/5", json!({"password": KNOWN})).await.expect(StatusCode::OK);
+    for (name, id) in [("made", made["id"].clone()), ("loner", json!(5))] {
+        let itself = format!("/api/v1/users/{id}");
+        tokens(&server, name, KNOWN).await;
+        world.red_admin.delete(&of(&world.red, &id)).await.expect(StatusCode::OK);
+        let refused = stranger.sign_in(name, KNOWN).await.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(refused, stranger.sign_in(name, "wrong password").await.expect(StatusCode::UNAUTHORIZED));
+        world.root.post(&of(&world.blue, &id), json!({})).await.expect(StatusCode::OK);
+        stranger.sign_in(name, KNOWN).await.expect(StatusCode::UNAUTHORIZED);
+        // Where the admin has a say, it is good again.
+        world.root.patch(&itself, json!({"organization_id": world.red})).await.expect(StatusCode::OK);
+        tokens(&server, name, KNOWN).await;
+        // The admin of where they are, or a superuser, gives them another.
+        world.root.post(&of(&world.blue, &id), json!({})).await.expect(StatusCode::OK);
+        world
+            .blue_admin
+            .patch(&itself, json!({"password": "of the blue admin"}))
+            .await
+            .expect(StatusCode::OK);
+        tokens(&server, name, "of the blue admin").await;
+        world.root.patch(&itself, json!({"organization_id": world.red})).await.expect(StatusCode::OK);
+        stranger.sign_in(name, "of the blue admin").await.expect(StatusCode::UNAUTHORIZED);
+        world.root.patch(&itself, json!({"password": PASSWORD})).await.expect(StatusCode::OK);
+        tokens(&server, name, PASSWORD).await;
+        world.root.post(&of(&world.blue, &id), json!({})).await.expect(StatusCode::OK);
+        let (own, _) = tokens(&server, name, PASSWORD).await;
+        // What they choose themselves then goes everywhere with them.
+        own.patch(&itself, json!({"password": "their very own"})).await.expect(StatusCode::OK);
+        world.root.post(&of(&world.red, &id), json!({})).await.expect(StatusCode::OK);
+        tokens(&server, name, "their very own").await;
+    }
+}
+
+async fn password_of_an_admin_is_no_superusers(server: Server) {
+    let world = server.world().await;
+    world.red_admin.patch("/api/v1/users/3", json!({"password": KNOWN})).await.expect(StatusCode::OK);
+    let (kept, refresh) = tokens(&server, "red-user", KNOWN).await;
+    world.root.patch("/api/v1/users/3", json!({"role": "admin"})).await.expect(StatusCode::OK);
+    kept.get("/api/v1/users/me").await.expect(StatusCode::OK);
+    world.root.patch("/api/v1/users/3", json!({"role": "superuser"})).await.expect(StatusCode::OK);
+    kept.get("/api/v1/users/me").await.expect(StatusCode::UNAUTHORIZED);
+    server.stranger().post("/api/v1/auth/refresh", refresh).await.expect(StatusCode::UNAUTHORIZED);
+    server.stranger().sign_in("red-user", KNOWN).await.expect(StatusCode::UNAUTHORIZED);
+    world.root.patch("/api/v1/users/3", json!({"password": PASSWORD})).await.expect(StatusCode::OK);
+    server.sign_in("red-user").await.get("/api/v1/users/").await.expect(StatusCode::OK);
+}
+
+async fn admin_who_changes_the_password_as_the_user_gains_nothing(server: Server) {
+    let world = server.world().await;
+    world.red_admin.patch("/api/v1/users/3", json!({"password": KNOWN})).await.expect(StatusCode::OK);
+    let (as_user, _) = tokens(&server, "red-user", KNOWN).await;
+    as_user.patch("/api/v1/users/3", json!({"password": "another of theirs"})).await.expect(StatusCode::OK);
+    tokens(&server, "red-user", "another of theirs").await;
+    world.root.patch("/api/v1/users/3", json!({"organization_id": world.blue})).await.expect(StatusCode::OK);
+    server.stranger().sign_in("red-user", "another of theirs").await.expect(StatusCode::UNAUTHORIZED);
+}
+
+/// The engine looks before the password is checked, the store again where the session is written.
+async fn password_that_is_checked_while_the_user_leaves_is_refused(server: Server) {
+    let world = server.world().await;
+    world.red_admin.patch("/api/v1/users/3", json!({"password": KNOWN})).await.expect(StatusCode::OK);
+    let stranger = server.stranger();
+    let sign_in = async move { stranger.sign_in("red-user", KNOWN).await };
+    let of = format!("/api/v1/organizations/{}/users/3", world.red);
+    let answer = server.gate.meanwhile(REFRESH_TOKEN, sign_in, world.red_admin.delete(&of)).await;
+    answer.expect(StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        server.database.peek("SELECT count(*) FROM refresh_tokens WHERE user_id = 3 AND NOT revoked").await,
+        ["0"]
+    );
+}
+
 async fn flags_stay_behind_in_the_organization_that_gave_them(server: Server) {
     let world = server.world().await;
     let flags = json!({"can_export_private_key": true, "can_delete_ca": true});
@@ -294,7 +414,8 @@ async fn admins_remove_their_own_users_and_no_superusers(server: Server) {
     for (organization, user) in [(&world.red, 6), (&world.red, 3), (&world.red, 4), (&world.blue, 4)] {
         world.red_admin.delete(&of(organization, user)).await.expect(StatusCode::FORBIDDEN);
     }
-    world.red_user.delete(&of(&world.red, 2)).await.expect(StatusCode::FORBIDDEN);
+    let removed = server.sign_in("red-user").await;
+    removed.delete(&of(&world.red, 2)).await.expect(StatusCode::FORBIDDEN);
     // Who was removed sees nothing of it any more.
-    world.red_user.get(&format!("/api/v1/organizations/{}", world.red)).await.expect(StatusCode::FORBIDDEN);
+    removed.get(&format!("/api/v1/organizations/{}", world.red)).await.expect(StatusCode::FORBIDDEN);
 }

@@ -79,10 +79,13 @@ async fn admin_who_signs_out_or_changes_the_password_makes_no_token(server: Serv
 async fn demoted_or_moved_admin_creates_no_ca(server: Server) {
     let world = server.world().await;
     let body = json!({"name": "Mine", "subject_dn": "CN=Mine", "key_type": "ec"});
-    for change in [json!({"role": "user"}), json!({"role": "admin", "organization_id": world.blue})] {
+    for (change, refusal) in [
+        (json!({"role": "user"}), StatusCode::FORBIDDEN),
+        (json!({"role": "admin", "organization_id": world.blue}), StatusCode::UNAUTHORIZED),
+    ] {
         let change = world.root.patch("/api/v1/users/2", change);
         let request = post(&world.red_admin, "/api/v1/cas/", body.clone());
-        server.gate.meanwhile(SERIAL, request, change).await.expect(StatusCode::FORBIDDEN);
+        server.gate.meanwhile(SERIAL, request, change).await.expect(refusal);
         world.root.patch("/api/v1/users/2", json!({"role": "admin"})).await.expect(StatusCode::OK);
     }
     assert_eq!(count(&server, "certificate_authorities").await, "0");
@@ -367,13 +370,14 @@ async fn red_with_a_boss(server: &Server) -> World {
 
 async fn no_change_outlives_its_actors_standing(server: Server) {
     let world = red_with_a_boss(&server).await;
-    for end in ["sign out", "invalidate", "deactivate", "delete"] {
+    for end in ["sign out", "invalidate", "move", "deactivate", "delete"] {
         server.clock.advance_millis(2);
         let boss = server.sign_in("boss").await;
         let acts = acts(&server.engine, &server, &boss).await;
         let answer = match end {
             "sign out" => boss.post("/api/v1/auth/logout", json!({"refresh_token": "unknown"})).await,
             "invalidate" => boss.post("/api/v1/auth/invalidate", json!({})).await,
+            "move" => world.root.patch("/api/v1/users/6", json!({"organization_id": world.blue})).await,
             "deactivate" => world.root.patch("/api/v1/users/6", json!({"is_active": false})).await,
             _ => world.root.delete("/api/v1/users/6").await,
         };
@@ -384,15 +388,14 @@ async fn no_change_outlives_its_actors_standing(server: Server) {
             assert!(matches!(refused, Err(Error::Unauthenticated(_))), "{name} after {end}: {refused:?}");
         }
         assert_eq!(count(&server, "audit_logs").await, entries, "{end}");
-        world.root.patch("/api/v1/users/6", json!({"is_active": true})).await;
+        let again = json!({"is_active": true, "organization_id": world.red});
+        world.root.patch("/api/v1/users/6", again).await;
     }
 }
 
 async fn no_change_outlives_its_actors_rights(server: Server) {
     let world = red_with_a_boss(&server).await;
-    for change in
-        [json!({"organization_id": world.blue}), json!({"can_delete_ca": true}), json!({"role": "admin"})]
-    {
+    for change in [json!({"can_delete_ca": true}), json!({"role": "admin"})] {
         let boss = server.sign_in("boss").await;
         let acts = acts(&server.engine, &server, &boss).await;
         world.root.patch("/api/v1/users/6", change.clone()).await.expect(StatusCode::OK);

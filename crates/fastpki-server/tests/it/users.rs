@@ -171,6 +171,10 @@ async fn only_what_mail_can_go_to_is_an_email_address(server: Server) {
         ("i", "a@-example.com", bad),
         ("j", "a@localhost", bad),
         ("k", "<a@example.com>", bad),
+        // What cannot be seen, and a Cyrillic letter among Latin ones.
+        ("l", "a\u{202e}b@example.com", bad),
+        ("m", "\u{430}dmin@example.com", bad),
+        ("n", "иван@пример.example", good),
     ] {
         let mut new = user(name);
         new["email"] = json!(email);
