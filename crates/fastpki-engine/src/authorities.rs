@@ -67,8 +67,7 @@ impl Engine {
         permit.actor.grant.held.extend(actor.grant.held);
         let signer = self.signer(parent.ca.id).await?;
         check_publishes(signer.certificate())?;
-        self.check_not_revoked(&signer).await?;
-        permit.actor.grant.held.extend(signer.held());
+        permit.actor.grant.held.extend(self.check_not_revoked(&signer).await?);
         let path_len = intermediate_path_len(signer.certificate(), new.path_length)?;
         let subject = Name::parse(&new.subject_dn)?;
         let profile = Profile::Intermediate { path_len };

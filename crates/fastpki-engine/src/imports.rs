@@ -50,10 +50,15 @@ impl Engine {
         let mut warnings = plan_warnings(&plan);
         if let Some(parent) = &parent {
             check_subject(parent, &authority.certificate)?;
-            if self.store.is_revoked(parent.ca.id, authority.certificate.serial().to_hex()).await? {
-                let text = format!("CA {} revoked it: nothing can be issued under it", parent.ca.id);
-                warnings.push(text);
-            }
+        }
+        let above = parent.as_ref().map(|parent| parent.ca.id);
+        if self.store.is_authority_revoked(authority.certificate.clone(), above).await? {
+            let issuer = above.map_or("its issuer".to_owned(), |id| format!("CA {id}"));
+            warnings.push(format!("{issuer} revoked it: nothing can be issued under it"));
+        } else if parent.is_none()
+            && let Err(Error::Invalid(text)) = self.check_issuers(&authority.certificate).await
+        {
+            warnings.push(text);
         }
         grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
