@@ -16,7 +16,7 @@ use fastpki_x509::{
 
 use crate::{
     Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, LargeBodyTurn, Owned, Permit,
-    permissions::Actor, subject::key_type,
+    error::NEW_CA, permissions::Actor, subject::key_type,
 };
 
 impl Engine {
@@ -132,7 +132,14 @@ fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
     let problems = plan.problems.iter().filter(|problem| problem.severity != Severity::Note);
     let texts: Vec<String> =
         problems.take(MAX_PROBLEMS).map(|it| format!("{}: {}", it.about, it.text)).collect();
-    if texts.is_empty() { Ok(plan) } else { Err(Error::Invalid(texts.join("; "))) }
+    if !texts.is_empty() {
+        return Err(Error::Invalid(texts.join("; ")));
+    }
+    if let Some(authority) = &plan.authority {
+        let strength = authority.certificate.public_key_info()?.check_strength();
+        strength.map_err(|why| Error::Invalid(format!("{CA}: {why}: {NEW_CA}")))?;
+    }
+    Ok(plan)
 }
 
 /// What the CA cannot do here.
