@@ -11,6 +11,7 @@ on_both_databases! {
     what_no_parent_here_signed_cannot_be_revoked,
     ca_that_two_revoke_at_once_is_revoked_once,
     deleting_a_valid_ca_revokes_it,
+    ca_is_deleted_while_others_issue_under_it,
     deleting_without_revoking_takes_the_right_under_the_parent,
     ca_that_is_revoked_or_expired_is_deleted_without_another_entry,
     certificate_that_an_import_brought_is_revoked_with_its_ca,
@@ -168,6 +169,26 @@ async fn deleting_a_valid_ca_revokes_it(server: Server) {
     assert_eq!(deleted[0]["detail"], "Deleted CA 'Sub' and revoked it: cessation_of_operation");
     let revoked = world.red_admin.get("/api/v1/audit-logs/?action=ca_revoke").await.expect(StatusCode::OK);
     assert!(revoked[0]["detail"].as_str().unwrap().contains("since it was deleted"), "{revoked}");
+}
+
+async fn ca_is_deleted_while_others_issue_under_it(server: Server) {
+    let root = server.superuser().await;
+    let top = root.create_ca("Top", json!({})).await;
+    for round in 0..3 {
+        let sub = root.create_ca(&format!("Sub {round}"), json!({"parent_ca_id": top["id"]})).await;
+        let issue = async |number: i32| {
+            for at in 0..4 {
+                let name = format!("{number}-{at}.example.com");
+                root.try_create_certificate(&sub, &name, json!({})).await;
+            }
+        };
+        let path = format!("/api/v1/cas/{}", sub["id"]);
+        let issuing = futures_util::future::join_all((0..6).map(issue));
+        let (_, deleted) = futures_util::future::join(issuing, root.delete(&path)).await;
+        deleted.expect(StatusCode::NO_CONTENT);
+    }
+    let left = "SELECT count(*) FROM certificates WHERE issuer_id IS NOT NULL";
+    assert_eq!(server.database.peek(left).await, ["0"]);
 }
 
 async fn deleting_without_revoking_takes_the_right_under_the_parent(server: Server) {
