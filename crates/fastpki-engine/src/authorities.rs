@@ -67,8 +67,7 @@ impl Engine {
         permit.actor.grant.held.extend(actor.grant.held);
         let signer = self.signer(parent.ca.id).await?;
         check_publishes(signer.certificate())?;
-        self.check_not_revoked(&signer).await?;
-        permit.actor.grant.held.extend(signer.held());
+        permit.actor.grant.held.extend(self.check_not_revoked(&signer).await?);
         let path_len = intermediate_path_len(signer.certificate(), new.path_length)?;
         let subject = Name::parse(&new.subject_dn)?;
         let profile = Profile::Intermediate { path_len };
@@ -335,7 +334,7 @@ impl Engine {
     }
 
     /// Deletes a CA with its certificates and its CRL. Its parent revokes it, unless `revoke` says otherwise: then
-    /// nobody can any more, and the caller needs leave to revoke under the parent.
+    /// nobody can any more, and the caller needs leave to revoke under the parent, if that can revoke anything.
     pub async fn delete_authority(
         &self,
         caller: &Caller,
@@ -349,6 +348,8 @@ impl Engine {
         let parent = self.parent(&row).await?.filter(|_| is_valid);
         match &parent {
             Some(parent) if revoke => check_publishes_on_deletion(parent)?,
+            // Nobody can revoke it under such a parent: no right to is taken from anybody.
+            Some(parent) if matches!(check_publishes_on_deletion(parent), Err(Error::Invalid(_))) => {}
             Some(parent) => grant.held.extend(caller.permit::<Revoke, _>(parent.clone())?.actor.grant.held),
             None => {}
         }

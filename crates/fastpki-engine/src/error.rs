@@ -101,6 +101,9 @@ impl From<StoreError> for Error {
             StoreError::CompromisedKey => Self::Invalid(
                 "this key is known to be compromised, so it is not certified again: make a new key".into(),
             ),
+            StoreError::CompromisedAuthority => Self::Invalid(format!(
+                "the key of this CA is known to be compromised, so it is not imported: {NEW_CA}"
+            )),
             StoreError::RenewsRevoked => Self::Conflict(
                 "this certificate is revoked: set renew_revoked to issue one like it all the same".into(),
             ),
@@ -203,3 +206,6 @@ impl Error {
         Self::Internal(error.to_string())
     }
 }
+
+/// The way on with a CA whose key others may have.
+pub(crate) const NEW_CA: &str = "make a new CA, and replace what this one issued; until then publish its CRLs with the program that has it";

@@ -16,7 +16,7 @@ use fastpki_x509::{
 
 use crate::{
     Action, AuthorityRow, Caller, CreateCa, Engine, Error, ImportCa, LargeBodyTurn, Owned, Permit,
-    permissions::Actor, subject::key_type,
+    error::NEW_CA, permissions::Actor, subject::key_type,
 };
 
 impl Engine {
@@ -50,10 +50,15 @@ impl Engine {
         let mut warnings = plan_warnings(&plan);
         if let Some(parent) = &parent {
             check_subject(parent, &authority.certificate)?;
-            if self.store.is_revoked(parent.ca.id, authority.certificate.serial().to_hex()).await? {
-                let text = format!("CA {} revoked it: nothing can be issued under it", parent.ca.id);
-                warnings.push(text);
-            }
+        }
+        let above = parent.as_ref().map(|parent| parent.ca.id);
+        if self.store.is_authority_revoked(authority.certificate.clone(), above).await? {
+            let issuer = above.map_or("its issuer".to_owned(), |id| format!("CA {id}"));
+            warnings.push(format!("{issuer} revoked it: nothing can be issued under it"));
+        } else if parent.is_none()
+            && let Err(Error::Invalid(text)) = self.check_issuers(&authority.certificate).await
+        {
+            warnings.push(text);
         }
         grant.held.extend(parent.as_ref().map(|parent| parent.held(Action::Read)));
         let seal = self.seal();
@@ -127,7 +132,14 @@ fn planned(import: &CaImport, now: Timestamp) -> Result<Plan, Error> {
     let problems = plan.problems.iter().filter(|problem| problem.severity != Severity::Note);
     let texts: Vec<String> =
         problems.take(MAX_PROBLEMS).map(|it| format!("{}: {}", it.about, it.text)).collect();
-    if texts.is_empty() { Ok(plan) } else { Err(Error::Invalid(texts.join("; "))) }
+    if !texts.is_empty() {
+        return Err(Error::Invalid(texts.join("; ")));
+    }
+    if let Some(authority) = &plan.authority {
+        let strength = authority.certificate.public_key_info()?.check_strength();
+        strength.map_err(|why| Error::Invalid(format!("{CA}: {why}: {NEW_CA}")))?;
+    }
+    Ok(plan)
 }
 
 /// What the CA cannot do here.

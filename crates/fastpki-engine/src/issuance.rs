@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fastpki_store::{Held, NewCertificate, Owner, StoreError};
 use fastpki_types::{
-    AuditAction, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
+    AuditAction, CaId, Certificate, CertificateCreate, CertificateId, CertificateRenew, CertificateStatus,
     CertificateType, CsrSign, KeyType, OrganizationId, PrivateKeyPem, Timestamp,
 };
 use fastpki_x509::{
@@ -73,13 +73,14 @@ impl Engine {
     /// Issues a certificate with a key made here. `base` is where public downloads are found.
     pub async fn issue(
         &self,
-        permit: Permit<Issue, AuthorityRow>,
+        mut permit: Permit<Issue, AuthorityRow>,
         caller: &Caller,
         new: CertificateCreate,
         base: &str,
     ) -> Result<Issued, Error> {
         let policy = self.policy_of(caller).await?;
-        let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        let (signer, held) = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        permit.actor.grant.held.extend(held);
         let profile = profile(new.certificate_type, &signer)?;
         let terms = Terms {
             certificate_type: new.certificate_type,
@@ -137,13 +138,14 @@ impl Engine {
     /// Issues a certificate for the key in a CSR.
     pub async fn sign_csr(
         &self,
-        permit: Permit<Issue, AuthorityRow>,
+        mut permit: Permit<Issue, AuthorityRow>,
         caller: &Caller,
         new: CsrSign,
         base: &str,
     ) -> Result<Issued, Error> {
         let policy = self.policy_of(caller).await?;
-        let signer = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        let (signer, held) = self.open_for_issuing(caller, &permit.resource, new.certificate_type).await?;
+        permit.actor.grant.held.extend(held);
         let CsrSign { csr, certificate_type, valid_days, common_name, subject_dn, sans, .. } = new;
         let terms = Terms {
             certificate_type,
@@ -195,7 +197,8 @@ impl Engine {
             (_, csr) => csr,
         };
         let policy = self.policy_of(caller).await?;
-        let signer = self.open_for_issuing(caller, &permit.resource, old.certificate_type).await?;
+        let (signer, held) = self.open_for_issuing(caller, &permit.resource, old.certificate_type).await?;
+        permit.actor.grant.held.extend(held);
         let profile = profile(old.certificate_type, &signer)?;
         let terms = Terms {
             certificate_type: old.certificate_type,
@@ -280,17 +283,54 @@ impl Engine {
         Serial::from_random(random)
     }
 
-    /// Refuses an issuer that was revoked, or hangs below one that was.
-    pub(crate) async fn check_not_revoked(&self, signer: &Signer) -> Result<(), Error> {
-        for (certificate, parent) in signer.chain.iter().zip(signer.ids.iter().skip(1)) {
-            if self.store.is_revoked(*parent, certificate.serial().to_hex()).await? {
+    /// Refuses an issuer that was revoked, or hangs below one that was. Gives what must be so still when something that it
+    /// signed is recorded.
+    pub(crate) async fn check_not_revoked(&self, signer: &Signer) -> Result<Vec<Held>, Error> {
+        let parents = signer.ids.iter().skip(1).copied().map(Some).chain([None]);
+        let mut held = Vec::new();
+        for (certificate, parent) in signer.chain.iter().zip(parents) {
+            if self.store.is_authority_revoked(certificate.clone(), parent).await? {
                 return Err(Error::Invalid(format!(
                     "the CA '{}' was revoked: nothing can be issued under it any more",
                     certificate.subject()
                 )));
             }
+            held.extend(parent.map(|parent| unrevoked(parent, certificate)));
         }
-        Ok(())
+        if let Some(top) = signer.chain.last() {
+            held.extend(self.check_issuers(top).await?);
+        }
+        Ok(held)
+    }
+
+    /// The same of those above the last CA of a chain that are here, but that it does not hang below: those who brought it
+    /// may not see them, and are not told of them.
+    pub(crate) async fn check_issuers(&self, top: &fastpki_x509::Certificate) -> Result<Vec<Held>, Error> {
+        let (mut below, mut held) = (top.clone(), Vec::new());
+        for _ in 0..MOST_ABOVE {
+            if below.issuer() == below.subject() {
+                break;
+            }
+            let issuers = self.store.issuers_of(below.clone()).await?;
+            if issuers.is_empty() {
+                break;
+            }
+            held.extend(issuers.iter().map(|(issuer, _)| unrevoked(*issuer, &below)));
+            let mut good = None;
+            for (_, issuer) in issuers {
+                if !self.store.is_authority_revoked(issuer.clone(), None).await? {
+                    good = Some(issuer);
+                    break;
+                }
+            }
+            below = good.ok_or_else(|| {
+                Error::Invalid(format!(
+                    "a CA above '{}' was revoked: nothing can be issued under it any more",
+                    top.subject()
+                ))
+            })?;
+        }
+        Ok(held)
     }
 
     async fn open_for_issuing(
@@ -298,7 +338,7 @@ impl Engine {
         caller: &Caller,
         authority: &AuthorityRow,
         certificate_type: CertificateType,
-    ) -> Result<Arc<Signer>, Error> {
+    ) -> Result<(Arc<Signer>, Vec<Held>), Error> {
         check_leaves_allowed(authority)?;
         if certificate_type == CertificateType::Ca {
             // A CA by another name: who may not create CAs may not have this one either.
@@ -306,8 +346,8 @@ impl Engine {
         }
         let signer = self.signer(authority.ca.id).await?;
         check_publishes(signer.certificate())?;
-        self.check_not_revoked(&signer).await?;
-        Ok(signer)
+        let held = self.check_not_revoked(&signer).await?;
+        Ok((signer, held))
     }
 
     /// Signs a certificate for what `subject` gives, and records it. Everything that is work is done in
@@ -320,7 +360,6 @@ impl Engine {
         subject: impl FnOnce(Profile) -> Result<(Subject, SubjectKey), Error> + Send + 'static,
     ) -> Result<Issued, Error> {
         let Permit { resource: authority, mut actor, .. } = permit;
-        actor.grant.held.extend(signer.held());
         if let Some((account, policy)) = actor.service_account.as_ref().zip(terms.policy.as_ref()) {
             actor.grant.held.push(Held::Policy(account.0, Box::new(policy.rules().clone())));
         }
@@ -397,6 +436,11 @@ impl Engine {
     }
 }
 
+/// That an issuer has not revoked a CA.
+fn unrevoked(issuer: CaId, certificate: &fastpki_x509::Certificate) -> Held {
+    Held::Unrevoked { issuer, serial_number: certificate.serial().to_hex() }
+}
+
 fn check_leaves_allowed(authority: &AuthorityRow) -> Result<(), Error> {
     if authority.ca.allow_leaf_certs {
         return Ok(());
@@ -431,3 +475,5 @@ pub(crate) fn urls(authority: &AuthorityRow, base: &str) -> Result<Urls, Error> 
 
 /// Bits of RSA keys that are made within seconds, also on a slow machine; more take up to a minute.
 const QUICK_RSA_BITS: u32 = 4096;
+/// CAs that are looked at above one whose parent is not known: more are in no chain that programs follow.
+const MOST_ABOVE: usize = 10;

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fastpki_store::Held;
 use fastpki_types::{CaId, Timestamp};
 use fastpki_x509::{Certificate, PrivateKey, Request};
 
@@ -34,15 +33,6 @@ pub(crate) struct Signer {
 impl Signer {
     pub(crate) fn certificate(&self) -> &Certificate {
         &self.chain[0]
-    }
-
-    /// What must be so still when something that it signed is recorded: no CA of the chain is revoked.
-    pub(crate) fn held(&self) -> impl Iterator<Item = Held> {
-        let parents = self.ids.iter().skip(1);
-        self.chain.iter().zip(parents).map(|(certificate, parent)| Held::Unrevoked {
-            issuer: *parent,
-            serial_number: certificate.serial().to_hex(),
-        })
     }
 
     /// Signs under this CA. What comes out was parsed back, verified and linted.

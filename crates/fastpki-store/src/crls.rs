@@ -185,11 +185,6 @@ impl Store {
             })
             .await
     }
-
-    /// Whether a CA has revoked this serial number.
-    pub async fn is_revoked(&self, ca: CaId, serial_number: String) -> Result<bool, StoreError> {
-        self.db.read(move |tx| Box::pin(async move { is_on_crl(tx, ca, &serial_number).await })).await
-    }
 }
 
 /// Whether a serial number is on a CA's CRL.

@@ -63,6 +63,9 @@ pub enum StoreError {
     /// Somebody else may have the private key.
     #[error("the key is compromised")]
     CompromisedKey,
+    /// Somebody else may have the private key of the CA that is to be imported.
+    #[error("the key of the CA is compromised")]
+    CompromisedAuthority,
     /// The certificate to be renewed is revoked.
     #[error("the certificate is revoked")]
     RenewsRevoked,

@@ -13,6 +13,7 @@ use crate::{
     db::{Patience, Table, Tx},
     error::StoreError,
     grants::{self, Grant},
+    public_keys,
 };
 
 /// A CA that is brought along, and what it issued.
@@ -142,6 +143,9 @@ async fn present(tx: &mut Tx, new: &NewAuthority) -> Result<Option<CaId>, StoreE
 
 async fn create(tx: &mut Tx, new: &NewAuthority, now: Timestamp) -> Result<CaId, StoreError> {
     authorities::check_unique(tx, new).await?;
+    if public_keys::is_compromised(tx, &new.key_fingerprint, new.organization_id).await? {
+        return Err(StoreError::CompromisedAuthority);
+    }
     let id = CaId(tx.next_id(Table::Authorities).await?);
     note_serial(tx, new.parent_ca_id.unwrap_or(id), &new.serial_number).await?;
     authorities::insert(tx, id, new, now).await?;

@@ -151,7 +151,10 @@ async fn use_all(store: &Store, round: i32) -> Result<(), StoreError> {
     let (one, user, account) = (CaId(1), UserId(2), ServiceAccountId(1));
     store.crl_head(one, now()).await?;
     store.crl_entries(one, 0, i32::MAX, now(), 5000).await?;
-    store.is_revoked(one, "a8".into()).await?;
+    let leaf = include_str!("../../fastpki-x509/testdata/leaf.cert.pem");
+    let leaf = fastpki_x509::Certificate::from_pem(leaf).unwrap();
+    store.is_authority_revoked(leaf.clone(), Some(one)).await?;
+    store.issuers_of(leaf).await?;
     store.reserve_crl_number(one).await?;
     store.revoke_certificate(id, Some("key_compromise".into()), now(), audit()).await?;
     store.certificate(id).await?;

@@ -152,11 +152,7 @@ pub(crate) async fn check(
     fingerprint: &str,
     organization: Option<OrganizationId>,
 ) -> Result<(), StoreError> {
-    let sql = "/* is_compromised */
-               SELECT noted_at FROM fastpki_compromised_keys
-               WHERE key_fingerprint = $1 AND organization_id IN ($2, $3) LIMIT 1";
-    let own = organization.map_or(NO_ORGANIZATION, |id| id.0);
-    if tx.row(sql, &[fingerprint.into(), EVERYBODY.into(), own.into()]).await?.is_some() {
+    if is_compromised(tx, fingerprint, organization).await? {
         return Err(StoreError::CompromisedKey);
     }
     let sql =
@@ -165,6 +161,19 @@ pub(crate) async fn check(
         Some(_) => Err(StoreError::KeyOfAuthority),
         None => Ok(()),
     }
+}
+
+/// Whether the key with this fingerprint is known to be compromised, for everybody or for this organization.
+pub(crate) async fn is_compromised(
+    tx: &mut Tx,
+    fingerprint: &str,
+    organization: Option<OrganizationId>,
+) -> Result<bool, StoreError> {
+    let sql = "/* is_compromised */
+               SELECT noted_at FROM fastpki_compromised_keys
+               WHERE key_fingerprint = $1 AND organization_id IN ($2, $3) LIMIT 1";
+    let own = organization.map_or(NO_ORGANIZATION, |id| id.0);
+    Ok(tx.row(sql, &[fingerprint.into(), EVERYBODY.into(), own.into()]).await?.is_some())
 }
 
 /// Notes the key of a certificate or CA, by its issuer and serial number, as compromised.

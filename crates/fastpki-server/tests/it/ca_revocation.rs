@@ -11,9 +11,12 @@ on_both_databases! {
     what_no_parent_here_signed_cannot_be_revoked,
     ca_that_two_revoke_at_once_is_revoked_once,
     deleting_a_valid_ca_revokes_it,
+    ca_is_deleted_while_others_issue_under_it,
     deleting_without_revoking_takes_the_right_under_the_parent,
     ca_that_is_revoked_or_expired_is_deleted_without_another_entry,
     certificate_that_an_import_brought_is_revoked_with_its_ca,
+    revoked_ca_stays_revoked_where_its_issuer_is_not_seen,
+    ca_below_a_revoked_one_that_is_not_seen_issues_nothing,
 }
 
 async fn crl_of(server: &Server, slug: &str) -> String {
@@ -168,6 +171,26 @@ async fn deleting_a_valid_ca_revokes_it(server: Server) {
     assert!(revoked[0]["detail"].as_str().unwrap().contains("since it was deleted"), "{revoked}");
 }
 
+async fn ca_is_deleted_while_others_issue_under_it(server: Server) {
+    let root = server.superuser().await;
+    let top = root.create_ca("Top", json!({})).await;
+    for round in 0..3 {
+        let sub = root.create_ca(&format!("Sub {round}"), json!({"parent_ca_id": top["id"]})).await;
+        let issue = async |number: i32| {
+            for at in 0..4 {
+                let name = format!("{number}-{at}.example.com");
+                root.try_create_certificate(&sub, &name, json!({})).await;
+            }
+        };
+        let path = format!("/api/v1/cas/{}", sub["id"]);
+        let issuing = futures_util::future::join_all((0..6).map(issue));
+        let (_, deleted) = futures_util::future::join(issuing, root.delete(&path)).await;
+        deleted.expect(StatusCode::NO_CONTENT);
+    }
+    let left = "SELECT count(*) FROM certificates WHERE issuer_id IS NOT NULL";
+    assert_eq!(server.database.peek(left).await, ["0"]);
+}
+
 async fn deleting_without_revoking_takes_the_right_under_the_parent(server: Server) {
     let world = server.world().await;
     let (_, sub) = shared(&world).await;
@@ -227,4 +250,53 @@ async fn certificate_that_an_import_brought_is_revoked_with_its_ca(server: Serve
     assert_eq!((&low["status"], &low["revocation_reason"]), (&json!("revoked"), &json!("superseded")));
     revoke(&root, &low, StatusCode::CONFLICT).await;
     root.try_create_certificate(&low, "www.example.com", json!({})).await.expect(StatusCode::BAD_REQUEST);
+}
+
+async fn revoked_ca_stays_revoked_where_its_issuer_is_not_seen(server: Server) {
+    let world = server.world().await;
+    let (_, sub) = shared(&world).await;
+    let reason = json!({"reason": "they know why"});
+    let path = format!("/api/v1/cas/{}", sub["id"]);
+    world.red_admin.post(&format!("{path}/revoke"), reason).await.expect(StatusCode::OK);
+    // Blue deletes it, and brings it back without Red's CA above it.
+    world.blue_admin.delete(&path).await.expect(StatusCode::NO_CONTENT);
+    let import =
+        json!({"name": "Back", "certificate": sub["certificate"], "private_key": sub["private_key"]});
+    let back = world.blue_admin.post("/api/v1/cas/import", import.clone()).await.expect(StatusCode::OK);
+    assert_eq!(back["warnings"], json!(["its issuer revoked it: nothing can be issued under it"]));
+    let path = format!("/api/v1/cas/{}", back["ca"]["id"]);
+    let shown = world.blue_admin.get(&path).await.expect(StatusCode::OK);
+    for ca in [&back["ca"], &shown] {
+        let seen = (&ca["status"], &ca["revocation_reason"], &ca["parent_ca_id"]);
+        assert_eq!(seen, (&json!("revoked"), &Value::Null, &Value::Null));
+    }
+    let refused = world.blue_admin.try_create_certificate(&shown, "www.example.com", json!({})).await;
+    let refused = refused.expect(StatusCode::BAD_REQUEST);
+    assert!(refused["detail"].as_str().unwrap().contains("was revoked"), "{refused}");
+    let child = json!({"parent_ca_id": shown["id"]});
+    world.blue_admin.try_create_ca("Child", child).await.expect(StatusCode::BAD_REQUEST);
+    // Nor where it goes to.
+    world.root.patch(&path, json!({"organization_id": world.red})).await.expect(StatusCode::OK);
+    let refused = world.red_admin.try_create_certificate(&shown, "www.example.com", json!({})).await;
+    refused.expect(StatusCode::BAD_REQUEST);
+}
+
+async fn ca_below_a_revoked_one_that_is_not_seen_issues_nothing(server: Server) {
+    let world = server.world().await;
+    let top = world.red_admin.create_ca("Top", json!({})).await;
+    let middle = world.red_admin.create_ca("Middle", json!({"parent_ca_id": top["id"]})).await;
+    let low = world.red_admin.create_ca("Low", json!({"parent_ca_id": middle["id"]})).await;
+    let path = format!("/api/v1/cas/{}?revoke=false", low["id"]);
+    world.red_admin.delete(&path).await.expect(StatusCode::NO_CONTENT);
+    let import = json!({"name": "Low", "certificate": low["certificate"], "private_key": low["private_key"]});
+    let alone = world.blue_admin.post("/api/v1/cas/import", import.clone()).await.expect(StatusCode::OK);
+    assert_eq!((&alone["warnings"], &alone["ca"]["parent_ca_id"]), (&json!([]), &Value::Null));
+    world.blue_admin.create_certificate(&alone["ca"], "www.example.com", json!({})).await;
+    revoke(&world.red_admin, &middle, StatusCode::OK).await;
+    let refused = world.blue_admin.try_create_certificate(&alone["ca"], "x.example.com", json!({})).await;
+    let refused = refused.expect(StatusCode::BAD_REQUEST);
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("a CA above") && !told.contains("Middle"), "{told}");
+    let again = world.blue_admin.post("/api/v1/cas/import", import).await.expect(StatusCode::OK);
+    assert!(again["warnings"][0].as_str().unwrap().contains("a CA above"), "{again}");
 }

@@ -13,6 +13,7 @@ on_both_databases! {
     wrong_keys_and_foreign_certificates_are_refused_whole,
     ca_of_another_organization_is_not_taken_over,
     ca_that_cannot_sign_crls_says_so_and_issues_nothing,
+    ca_below_one_that_cannot_sign_crls_is_deleted_by_who_may_delete_it,
     nothing_is_issued_that_the_imported_ca_makes_useless,
     number_of_the_next_crl_leaves_room,
     serial_numbers_of_the_past_are_not_used_again,
@@ -290,10 +291,15 @@ async fn imports_go_into_ones_own_organization(server: Server) {
 
 /// A CA that OpenSSL made: what an import of it says.
 fn of_openssl(name: &str, extensions: &[&str]) -> Value {
+    signed_by_openssl(name, extensions, &[])
+}
+
+fn signed_by_openssl(name: &str, extensions: &[&str], issuer: &[&str]) -> Value {
     let subject = format!("/CN={name}");
     let mut arguments =
         vec!["req", "-x509", "-nodes", "-keyout", "/dev/stdout", "-days", "30", "-subj", subject.as_str()];
     arguments.extend_from_slice(&P256);
+    arguments.extend_from_slice(issuer);
     for extension in extensions {
         arguments.extend_from_slice(&["-addext", extension]);
     }
@@ -331,6 +337,30 @@ async fn ca_that_cannot_sign_crls_says_so_and_issues_nothing(server: Server) {
     refused(root.delete("/api/v1/cas/3").await);
     assert_eq!(server.database.peek("SELECT count(*) FROM crl_entries").await, ["0"]);
     root.delete("/api/v1/cas/3?revoke=false").await.expect(StatusCode::NO_CONTENT);
+}
+
+async fn ca_below_one_that_cannot_sign_crls_is_deleted_by_who_may_delete_it(server: Server) {
+    server.clock.advance(60);
+    let world = server.world().await;
+    let mute = of_openssl("Mute", &["keyUsage=critical,keyCertSign"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, mute[name].as_str().unwrap()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (certificate, key) = (file("certificate"), file("private_key"));
+    let usage = ["keyUsage=critical,keyCertSign,cRLSign"];
+    let low = signed_by_openssl("Low", &usage, &["-CA", &certificate, "-CAkey", &key]);
+    let above = world.red_admin.post(IMPORT, mute).await.expect(StatusCode::OK);
+    let below = world.red_admin.post(IMPORT, low).await.expect(StatusCode::OK);
+    assert_eq!(below["ca"]["parent_ca_id"], above["ca"]["id"]);
+    let flags = json!({"can_delete_ca": true});
+    let (_, account) = server.service_account(&world.red_admin, "deleter", flags).await;
+    let path = format!("/api/v1/cas/{}", below["ca"]["id"]);
+    let refused = account.delete(&path).await.expect(StatusCode::BAD_REQUEST);
+    assert!(refused["detail"].as_str().unwrap().contains("revoke=false"), "{refused}");
+    account.delete(&format!("{path}?revoke=false")).await.expect(StatusCode::NO_CONTENT);
 }
 
 async fn nothing_is_issued_that_the_imported_ca_makes_useless(server: Server) {

@@ -17,6 +17,8 @@ on_both_databases! {
     key_of_a_ca_is_certified_for_nothing_else,
     key_of_a_ca_of_fastpki_0_4_is_known_after_a_start,
     keys_that_can_be_broken_are_refused_with_their_reasons,
+    ca_with_a_compromised_key_is_not_imported,
+    ca_whose_key_can_be_broken_is_not_imported,
     revoked_certificate_is_renewed_only_when_that_is_asked_for,
 }
 
@@ -222,6 +224,52 @@ async fn keys_that_can_be_broken_are_refused_with_their_reasons(server: Server) 
         is_refused(&root, &ca, csr, word).await;
     }
     assert_eq!(server.database.peek("SELECT count(*) FROM certificates").await, ["0"]);
+}
+
+async fn ca_with_a_compromised_key_is_not_imported(server: Server) {
+    let world = server.world().await;
+    let red = world.red_admin.create_ca("Red", json!({})).await;
+    let key = new_key();
+    let arguments = ["req", "-x509", "-key", "/dev/stdin", "-subj", "/CN=Back", "-days", "3650"];
+    let made = openssl(&arguments, key.as_bytes());
+    let certificate = &made[made.find("-----BEGIN").unwrap_or_else(|| panic!("{made}"))..];
+    let import = json!({"name": "Back", "certificate": certificate, "private_key": key});
+    let signed = sign(&world.red_admin, &red, &csr_of(&key, "www.example.com")).await;
+    revoke(&world.red_admin, &signed.expect(StatusCode::CREATED), "key_compromise").await;
+    for (client, dry_run) in
+        [(&world.red_admin, false), (&world.blue_admin, false), (&world.blue_admin, true)]
+    {
+        let mut import = import.clone();
+        import["dry_run"] = json!(dry_run);
+        let refused = client.post("/api/v1/cas/import", import).await.expect(StatusCode::BAD_REQUEST);
+        let told = refused["detail"].as_str().unwrap();
+        assert!(told.contains("compromised") && told.contains("make a new CA"), "{told}");
+    }
+    // One that is here already takes what comes to be known of it.
+    let top = world.red_admin.create_ca("Top", json!({})).await;
+    let sub = world.red_admin.create_ca("Sub", json!({"parent_ca_id": top["id"]})).await;
+    let path = format!("/api/v1/cas/{}/revoke", sub["id"]);
+    world.red_admin.post(&path, json!({"reason": "ca_compromise"})).await.expect(StatusCode::OK);
+    let revocations = json!([{"serial_number": "0a", "revoked_at": "2026-01-02T03:04:05Z"}]);
+    let mut again =
+        json!({"name": "Sub", "certificate": sub["certificate"], "private_key": sub["private_key"]});
+    again["revocations"] = revocations;
+    let report = world.red_admin.post("/api/v1/cas/import", again.clone()).await.expect(StatusCode::OK);
+    assert_eq!((&report["created"], &report["revocations"]), (&json!(false), &json!(1)));
+    world.red_admin.delete(&format!("/api/v1/cas/{}", sub["id"])).await.expect(StatusCode::NO_CONTENT);
+    world.red_admin.post("/api/v1/cas/import", again).await.expect(StatusCode::BAD_REQUEST);
+}
+
+async fn ca_whose_key_can_be_broken_is_not_imported(server: Server) {
+    let root = server.superuser().await;
+    let import = json!({
+        "name": "Weak", "certificate": include_str!("../../../fastpki-x509/testdata/rsa2048.close.ca.pem"),
+        "private_key": include_str!("../../../fastpki-x509/testdata/rsa2048.close.pkcs8.pem"),
+    });
+    let refused = root.post("/api/v1/cas/import", import).await.expect(StatusCode::BAD_REQUEST);
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("close to each other") && told.contains("make a new CA"), "{told}");
+    assert_eq!(server.database.peek("SELECT count(*) FROM certificate_authorities").await, ["0"]);
 }
 
 async fn revoked_certificate_is_renewed_only_when_that_is_asked_for(server: Server) {

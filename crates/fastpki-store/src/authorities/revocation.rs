@@ -1,6 +1,7 @@
 //! CAs that their parents have revoked.
 
 use fastpki_types::{CaId, CertificateStatus, Timestamp};
+use fastpki_x509::Certificate;
 
 use super::{AuthorityRow, is_authority, one};
 use crate::{
@@ -55,7 +56,51 @@ impl Store {
             .await
     }
 
-    /// These CAs with what their parents' CRLs say of them.
+    /// Whether a CA's certificate was revoked by any CA here that signed it, whoever may see that one, or by this parent.
+    pub async fn is_authority_revoked(
+        &self,
+        certificate: Certificate,
+        parent: Option<CaId>,
+    ) -> Result<bool, StoreError> {
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = "/* revocations_of_authority */
+                               SELECT e.ca_id, a.certificate FROM crl_entries e
+                               JOIN certificate_authorities a ON a.id = e.ca_id WHERE e.serial_number = $1";
+                    for mut row in tx.rows(sql, &[certificate.serial().to_hex().into()]).await? {
+                        let (issuer, pem): (CaId, String) = (row.next()?, row.next()?);
+                        if parent == Some(issuer) || is_signed_by(&certificate, &pem) {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
+                })
+            })
+            .await
+    }
+
+    /// The CAs here that signed a certificate, whoever may see them, by id.
+    pub async fn issuers_of(&self, certificate: Certificate) -> Result<Vec<(CaId, Certificate)>, StoreError> {
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let sql = "/* issuers_of */
+                               SELECT id, certificate FROM certificate_authorities WHERE subject_key = $1 ORDER BY id";
+                    let mut issuers = Vec::new();
+                    for mut row in tx.rows(sql, &[certificate.issuer().comparable().into()]).await? {
+                        let (id, pem): (CaId, String) = (row.next()?, row.next()?);
+                        if is_signed_by(&certificate, &pem) {
+                            issuers.extend(Certificate::from_pem(&pem).ok().map(|issuer| (id, issuer)));
+                        }
+                    }
+                    Ok(issuers)
+                })
+            })
+            .await
+    }
+
+    /// These CAs with what the CRLs of those who signed them say of them.
     pub async fn with_revocations(
         &self,
         mut rows: Vec<AuthorityRow>,
@@ -119,9 +164,8 @@ pub(crate) async fn shown(tx: &mut Tx, id: CaId) -> Result<AuthorityRow, StoreEr
 /// Fills in which of these CAs are revoked.
 async fn add_revocations(tx: &mut Tx, rows: &mut [AuthorityRow]) -> Result<(), StoreError> {
     for rows in rows.chunks_mut(REVOCATIONS_AT_ONCE) {
-        let serials: Vec<&str> = (rows.iter().filter(|row| row.ca.parent_ca_id.is_some()))
-            .map(|row| row.serial_number.as_str())
-            .collect();
+        let serials: Vec<&str> =
+            (rows.iter().filter(|row| !row.ca.is_root)).map(|row| row.serial_number.as_str()).collect();
         let Some(last) = serials.last().copied() else { continue };
         // One statement for a row, one for many: a list that is short is filled up with its last serial number.
         let places = if serials.len() == 1 { 1 } else { REVOCATIONS_AT_ONCE };
@@ -131,24 +175,37 @@ async fn add_revocations(tx: &mut Tx, rows: &mut [AuthorityRow]) -> Result<(), S
         // The first entry of a serial number is the one that a CRL has: it is read last.
         let sql = format!(
             "/* authority_revocations */
-             SELECT ca_id, serial_number, revocation_date, reason FROM crl_entries
-             WHERE serial_number IN ({}) ORDER BY id DESC",
+             SELECT e.ca_id, e.serial_number, e.revocation_date, e.reason, a.certificate
+             FROM crl_entries e LEFT JOIN certificate_authorities a ON a.id = e.ca_id
+             WHERE e.serial_number IN ({}) ORDER BY e.id DESC",
             numbers.join(", ")
         );
         for mut entry in tx.rows(&sql, &values).await? {
-            let (parent, serial): (CaId, String) = (entry.next()?, entry.next()?);
+            let (issuer, serial): (CaId, String) = (entry.next()?, entry.next()?);
             let (at, reason): (Timestamp, Option<String>) = (entry.next()?, entry.next()?);
-            let revoked = rows
-                .iter_mut()
-                .filter(|row| row.ca.parent_ca_id == Some(parent) && row.serial_number == serial);
-            for row in revoked {
-                row.ca.status = CertificateStatus::Revoked;
-                row.ca.revoked_at = Some(at);
-                row.ca.revocation_reason.clone_from(&reason);
+            let pem: Option<String> = entry.next()?;
+            for row in rows.iter_mut().filter(|row| !row.ca.is_root && row.serial_number == serial) {
+                let is_parent = row.ca.parent_ca_id == Some(issuer);
+                let signed = || {
+                    let read = Certificate::from_pem(&row.ca.certificate).ok();
+                    read.zip(pem.as_deref()).is_some_and(|(own, pem)| is_signed_by(&own, pem))
+                };
+                if is_parent || signed() {
+                    row.ca.status = CertificateStatus::Revoked;
+                    row.ca.revoked_at = Some(at);
+                    // The words of somebody who signed it, but is not shown as its parent, are not told.
+                    row.ca.revocation_reason = reason.clone().filter(|_| is_parent);
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Whether a CA signed a certificate. One that signed itself is not looked at: nobody revokes a root.
+fn is_signed_by(certificate: &Certificate, issuer: &str) -> bool {
+    certificate.issuer() != certificate.subject()
+        && Certificate::from_pem(issuer).is_ok_and(|issuer| certificate.is_issued_by(&issuer).is_ok())
 }
 
 /// CAs whose revocations are asked for in one statement.
