@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_time_is_an_instant() {
+        let end = Timestamp::from(jiff::Timestamp::MAX);
+        assert!(end <= jiff::Timestamp::MAX.into());
+        assert_eq!(end.as_seconds(), jiff::Timestamp::MAX.as_second());
+        assert_eq!(Timestamp::from_micros(end.as_micros()), Some(end), "it survives the databases");
+        assert_eq!(Timestamp::from(jiff::Timestamp::MIN).as_seconds(), jiff::Timestamp::MIN.as_second());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for text in ["", "yesterday", "2023-13-01T00:00:00Z", "12"] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
