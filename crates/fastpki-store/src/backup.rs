@@ -30,7 +30,7 @@ pub async fn check_dump(database: &DatabaseConfig, path: &Path, file: &File) -> 
     let shown = path.display();
     let (path, file) = (path.to_owned(), again(path, file)?);
     let version = match database {
-        DatabaseConfig::Sqlite { .. } => run(move || sqlite::check(&path)).await?,
+        DatabaseConfig::Sqlite { .. } => run(move || sqlite::check(&path, &file)).await?,
         DatabaseConfig::Postgres { .. } => run(move || postgres::check(&path, &file)).await?,
     };
     if version > NEWEST {

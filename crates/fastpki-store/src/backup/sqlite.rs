@@ -36,9 +36,13 @@ fn unusable(error: HostError) -> StoreError {
 }
 
 /// The version of the schema of a database of ours that is whole.
-pub(super) fn check(file: &Path) -> Result<i32, StoreError> {
-    let shown = file.display();
-    let connection = open_to_read(file)?;
+pub(super) fn check(path: &Path, file: &File) -> Result<i32, StoreError> {
+    let shown = path.display();
+    let by_name = ByName::of(file).map_err(|error| cannot_be_read(path, &error))?;
+    let connection = open_to_read(path)?;
+    if !by_name.is_opened() {
+        return Err(unusable(HostError::Replaced(path.to_owned())));
+    }
     let damage = first_damage(&connection)
         .map_err(|error| StoreError::Unusable(format!("{shown} is no SQLite database: {error}")))?;
     if damage != "ok" {
