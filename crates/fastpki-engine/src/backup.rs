@@ -27,7 +27,11 @@ pub async fn backup(
     secret_key: Option<&Path>,
     file: &Path,
 ) -> Result<Backup, Error> {
-    let secret_key = secret_key.filter(|path| path.exists());
+    let secret_key = match secret_key {
+        // One that cannot be read is refused below: a backup without it would look whole.
+        Some(path) if is_there(path)? => Some(path),
+        _ => None,
+    };
     let beside = with_suffix(file, SECRET_KEY);
     refuse_existing(file)?;
     if let Some(path) = secret_key

@@ -14,5 +14,6 @@ pub use by_name::ByName;
 pub use error::HostError;
 pub use private::{
     check_database, create, is_there, lock_file, open_input, open_key, open_secret, read_secret,
+    read_settings,
 };
 pub use unfinished::{Unfinished, replace_public, with_suffix};

@@ -125,6 +125,52 @@ fn secret_key_that_was_planted_is_not_used() {
 }
 
 #[test]
+fn backup_without_the_secret_key_does_not_look_whole() {
+    let site = of_its_own_secret();
+    let secret = site.folder.path().join("fastpki.db.secret-key");
+    fs::remove_file(&secret).expect("a file");
+    symlink("nowhere", &secret).expect("a link");
+    let ran = without_secret(&site, &["backup", "b"]);
+    assert!(ran.code == 1 && ran.stderr.contains("fastpki.db.secret-key is a symbolic link"), "{ran:?}");
+    assert!(!site.folder.path().join("b").exists());
+    fs::remove_file(&secret).expect("a link");
+    let ran = without_secret(&site, &["backup", "b"]);
+    assert!(ran.code == 0 && ran.stdout.contains("no secret key was found"), "{ran:?}");
+}
+
+#[test]
+fn settings_of_others_are_not_read() {
+    let site = run(async { Site::of(Database::create(Kind::Sqlite).await) });
+    let path = site.folder.path().join(".env");
+    let commands = [&["serve"][..], &["db", "status"], &["backup", "b"], &["keys", "status"], &["doctor"]];
+    let refused = |words: &str| {
+        for command in commands {
+            let ran = operate(&site, command, &[], "");
+            assert!(ran.code != 0 && ran.stderr.contains(words), "{command:?}: {ran:?}");
+        }
+    };
+    pipe(&path);
+    refused(".env is not a regular file");
+    fs::remove_file(&path).expect("a pipe");
+    fs::write(&path, "DATABASE_URL=sqlite:///other.db").expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("a file of ours");
+    refused(".env has mode 666");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a file of ours");
+    assert_eq!(operate(&site, &["db", "status"], &[], "").code, 0);
+    // Only root can give files away.
+    if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+        refused(".env belongs to another user (uid 65534)");
+        std::os::unix::fs::chown(&path, Some(0), None).expect("a file of ours");
+    }
+    // An operator may well have it elsewhere.
+    fs::rename(&path, site.folder.path().join("settings")).expect("a file");
+    symlink("settings", &path).expect("a link");
+    assert_eq!(operate(&site, &["db", "status"], &[], "").code, 0);
+    fs::write(&path, "#".repeat(200_000)).expect("a file");
+    refused(".env is larger than");
+}
+
+#[test]
 fn database_that_was_planted_is_not_used() {
     let site = run(async { Site::of(Database::create(Kind::Sqlite).await) });
     let file = site.folder.path().join("fastpki.db");
@@ -144,6 +190,9 @@ fn database_that_was_planted_is_not_used() {
     let ran = operate(&site, &["db", "migrate"], &[], "");
     assert!(ran.code == 1 && ran.stderr.contains("link to a file that is not there"), "{ran:?}");
     assert!(!target.exists());
+    let ran = serve(&site);
+    assert!(ran.code == 1 && ran.stderr.contains("link to a file that is not there"), "{ran:?}");
+    assert!(!site.folder.path().join("fastpki.db.secret-key").exists(), "no key for no database");
     // An operator may well have it elsewhere.
     fs::write(&target, "").expect("a file");
     assert_eq!(operate(&site, &["db", "migrate"], &[], "").code, 0);
