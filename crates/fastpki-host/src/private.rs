@@ -117,12 +117,17 @@ pub fn check_database(path: &Path) -> Result<(), HostError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_there(path)? => {
             return Err(HostError::Dangling(path.to_owned()));
         }
+        // Files beside it are looked at all the same: SQLite takes them for a new database's.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return check_companions(path),
         // SQLite says it better.
         Err(_) => return Ok(()),
     }
-    let path = fs::canonicalize(path).map_err(HostError::io("read", path))?;
+    check_companions(&fs::canonicalize(path).map_err(HostError::io("read", path))?)
+}
+
+fn check_companions(path: &Path) -> Result<(), HostError> {
     for suffix in ["-wal", "-shm", "-journal"] {
-        let beside = crate::with_suffix(&path, suffix);
+        let beside = crate::with_suffix(path, suffix);
         if let Ok(metadata) = fs::symlink_metadata(&beside) {
             regular(&beside, &metadata).and_then(|()| trusted(&beside, &metadata))?;
         }
