@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use fastpki_host::{HostError, Unfinished, is_there, open_input, read_secret, with_suffix};
-use fastpki_store::{DatabaseConfig, SchemaKind, Store, check_dump, dump, load};
+use fastpki_store::{DatabaseConfig, SchemaKind, Store, check_dump, copy, dump, load};
 
 use crate::Error;
 
@@ -27,7 +27,11 @@ pub async fn backup(
     secret_key: Option<&Path>,
     file: &Path,
 ) -> Result<Backup, Error> {
-    let secret_key = secret_key.filter(|path| path.exists());
+    let secret_key = match secret_key {
+        // One that cannot be read is refused below: a backup without it would look whole.
+        Some(path) if is_there(path)? => Some(path),
+        _ => None,
+    };
     let beside = with_suffix(file, SECRET_KEY);
     refuse_existing(file)?;
     if let Some(path) = secret_key
@@ -50,8 +54,8 @@ pub async fn backup(
         ));
     }
     let unfinished = Unfinished::of(file)?;
-    dump(database, unfinished.path()).await?;
-    let version = check_dump(database, unfinished.path()).await?;
+    dump(database, unfinished.path(), unfinished.file()).await?;
+    let version = check_dump(database, unfinished.path(), unfinished.file()).await?;
     // First the key: once the backup is there, all of it is.
     if let Some(path) = secret_key {
         copy_secret(path, &beside, ANOTHER_NAME)?;
@@ -69,7 +73,7 @@ pub async fn restore(
 ) -> Result<Backup, Error> {
     let opened = open_input(file)?;
     let size = opened.metadata().map_err(|error| cannot_be_read(file, &error))?.len();
-    let version = check_dump(database, file).await?;
+    let version = check_dump(database, file, &opened).await?;
     refuse_existing_database(database).await?;
     let beside = with_suffix(file, SECRET_KEY);
     let secret_key = if is_there(&beside)? { secret_key } else { None };
@@ -80,11 +84,13 @@ pub async fn restore(
     match database {
         DatabaseConfig::Sqlite { path } => {
             let unfinished = Unfinished::of(path)?;
-            load(database, file, unfinished.path()).await?;
-            check_dump(database, unfinished.path()).await?;
+            copy(file, unfinished.path(), unfinished.file()).await?;
+            check_dump(database, unfinished.path(), unfinished.file()).await?;
             unfinished.finish(path)?;
         }
-        DatabaseConfig::Postgres { .. } => load(database, file, file).await?,
+        DatabaseConfig::Postgres { url, tls, root_cert } => {
+            load(url, *tls, root_cert.as_deref(), file, &opened).await?;
+        }
     }
     let restored = crate::schema(database).await?.map_or(0, |schema| schema.version);
     if restored != version {

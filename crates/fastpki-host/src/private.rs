@@ -68,7 +68,10 @@ pub fn open_secret(path: &Path) -> Result<File, HostError> {
 
 /// What is in a file that [`open_secret`] opens, up to a number of bytes.
 pub fn read_secret(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, HostError> {
-    let file = open_secret(path)?;
+    read_up_to(path, open_secret(path)?, limit)
+}
+
+fn read_up_to(path: &Path, file: File, limit: usize) -> Result<Zeroizing<Vec<u8>>, HostError> {
     // Room for all of it: growing would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(HostError::io("read", path))?;
@@ -94,6 +97,18 @@ pub fn open_key(path: &Path) -> Result<File, HostError> {
     trusted(path, &metadata).map(|()| file)
 }
 
+/// What is in a file of settings, up to a number of bytes: behind a link too, but of somebody who is trusted with secrets,
+/// and nothing that just anybody may change.
+pub fn read_settings(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, HostError> {
+    let file = open_key(path)?;
+    let metadata = file.metadata().map_err(HostError::io("read", path))?;
+    if metadata.mode() & WRITABLE_BY_ALL != 0 {
+        let to_do = format!("look whether it says what it should, and run `chmod 600 {}`", path.display());
+        return Err(opened_to_others(path, &metadata, to_do));
+    }
+    read_up_to(path, file, limit)
+}
+
 /// Looks at the file of a database, and at those that SQLite keeps beside it: they are regular files of somebody who is
 /// trusted with them, or not there. A database may be behind a link, which must lead somewhere.
 pub fn check_database(path: &Path) -> Result<(), HostError> {
@@ -102,12 +117,17 @@ pub fn check_database(path: &Path) -> Result<(), HostError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_there(path)? => {
             return Err(HostError::Dangling(path.to_owned()));
         }
+        // Files beside it are looked at all the same: SQLite takes them for a new database's.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return check_companions(path),
         // SQLite says it better.
         Err(_) => return Ok(()),
     }
-    let path = fs::canonicalize(path).map_err(HostError::io("read", path))?;
+    check_companions(&fs::canonicalize(path).map_err(HostError::io("read", path))?)
+}
+
+fn check_companions(path: &Path) -> Result<(), HostError> {
     for suffix in ["-wal", "-shm", "-journal"] {
-        let beside = crate::with_suffix(&path, suffix);
+        let beside = crate::with_suffix(path, suffix);
         if let Ok(metadata) = fs::symlink_metadata(&beside) {
             regular(&beside, &metadata).and_then(|()| trusted(&beside, &metadata))?;
         }
@@ -184,6 +204,8 @@ fn opened_to_others(path: &Path, metadata: &Metadata, to_do: String) -> HostErro
 const OTHERS: u32 = 0o077;
 /// Reading and writing by others, writing by the group: a group may read, as mounted secrets often ask for.
 const OPEN_TO_OTHERS: u32 = 0o027;
+/// Writing by everybody.
+const WRITABLE_BY_ALL: u32 = 0o002;
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,11 @@ impl Unfinished {
         &self.path
     }
 
+    /// The file itself, whatever has its name.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Writes these bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), HostError> {
         self.file.write_all(bytes).map_err(HostError::io("written", &self.path))
@@ -66,7 +71,8 @@ impl Unfinished {
             _ => HostError::io("written", target)(error),
         })?;
         self.finished = true;
-        Ok(size)
+        // Its name may have been given to another file right before it was renamed.
+        if is_at(&self.file, target) { Ok(size) } else { Err(HostError::Replaced(target.to_owned())) }
     }
 }
 

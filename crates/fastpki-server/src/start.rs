@@ -9,7 +9,7 @@ use fastpki_engine::{
     BadKey, Config, DatabaseConfig, Entropy, FernetKey, IssuingDefaults, PASSWORD_COST, Progress,
     SystemClock, SystemEntropy, new_secret_key,
 };
-use fastpki_host::{HostError, Unfinished, read_secret};
+use fastpki_host::{HostError, Unfinished, check_database, read_secret};
 use zeroize::Zeroizing;
 
 use crate::settings::{DatabaseUrl, Secret, Settings};
@@ -35,7 +35,11 @@ pub enum StartError {
 pub fn engine_config(settings: &Settings, progress: Arc<Progress>) -> Result<Config, StartError> {
     let secret_key = match (&settings.secret_key, &settings.database) {
         (Some(secret), _) => Zeroizing::new(secret.expose().to_owned()),
-        (None, DatabaseUrl::Sqlite { path }) => kept_secret_key(path, &SystemEntropy)?,
+        (None, DatabaseUrl::Sqlite { path }) => {
+            // No key is made for a database that is then refused.
+            check_database(path)?;
+            kept_secret_key(path, &SystemEntropy)?
+        }
         (None, DatabaseUrl::Postgres { .. }) => {
             unreachable!("with PostgreSQL the settings require SECRET_KEY")
         }

@@ -35,7 +35,7 @@ pub use at_rest::{
 };
 pub use audit::{AuditFilter, NewAudit};
 pub use authorities::{AuthorityChange, AuthorityRevocation, AuthorityRow, Moved, NewAuthority, Owner};
-pub use backup::{check_dump, dump, load};
+pub use backup::{check_dump, copy, dump, load};
 pub use certificates::{CertificateFilter, CertificateRow, NewCertificate, Visible};
 pub use config::{DatabaseConfig, TlsMode};
 pub use crls::{CrlEntryRow, CrlHead, CrlRow};

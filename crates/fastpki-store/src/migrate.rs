@@ -138,25 +138,25 @@ async fn inherited(tx: &mut Tx) -> Result<i32, StoreError> {
 }
 
 async fn check_stamp(tx: &mut Tx) -> Result<(), StoreError> {
-    let stamp: Option<String> =
-        match tx.row("/* stamp */ SELECT version_num FROM alembic_version", &[]).await? {
-            Some(mut row) => row.next()?,
-            None => None,
-        };
-    let Some(found) = stamp else {
+    let rows = tx.rows("/* stamps */ SELECT version_num FROM alembic_version ORDER BY 1", &[]).await?;
+    if rows.is_empty() {
         return Err(StoreError::Unusable(format!(
             "the table alembic_version is empty: FastPKI's own migrations did not finish, and {}",
             bring_to_0_4()
         )));
-    };
-    if REVISIONS_OF_0_4.contains(&found.as_str()) {
-        return Ok(());
     }
-    Err(StoreError::Unusable(format!(
-        "the database is at revision {} of FastPKI, and {}",
-        found.escape_debug(),
-        bring_to_0_4()
-    )))
+    // Several, where branches of migrations were applied in part: then each has to be one of ours.
+    for mut row in rows {
+        let found: String = row.next()?;
+        if !REVISIONS_OF_0_4.contains(&found.as_str()) {
+            return Err(StoreError::Unusable(format!(
+                "the database is at revision {} of FastPKI, and {}",
+                found.escape_debug(),
+                bring_to_0_4()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn bring_to_0_4() -> String {

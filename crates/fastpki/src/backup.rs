@@ -1,6 +1,9 @@
 //! `fastpki backup` and `fastpki restore`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use fastpki_engine::Backup;
@@ -27,7 +30,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let made = fastpki_engine::backup(&database, secret_key.as_deref(), &arguments.file);
     let made = unless_stopped(made)?;
-    report(arguments, "wrote", &made);
+    report(arguments, "wrote", &made, secret_key.as_deref());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -38,7 +41,7 @@ pub(crate) fn restore(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let restored = fastpki_engine::restore(&database, secret_key.as_deref(), &arguments.file);
     let restored = unless_stopped(restored)?;
-    report(arguments, "restored", &restored);
+    report(arguments, "restored", &restored, secret_key.as_deref());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -56,11 +59,18 @@ fn kept_secret_key(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-fn report(arguments: &BackupArguments, did: &str, backup: &Backup) {
+fn report(arguments: &BackupArguments, did: &str, backup: &Backup, kept: Option<&Path>) {
     let file = arguments.file.display();
     let mut text = format!("{did} {file}: {} bytes, version {}", backup.size, backup.version);
-    if let Some(secret_key) = &backup.secret_key {
-        text.push_str(&format!("\n{did} {}: it belongs to it", secret_key.display()));
+    match (&backup.secret_key, kept) {
+        (Some(secret_key), _) => {
+            text.push_str(&format!("\n{did} {}: it belongs to it", secret_key.display()));
+        }
+        (None, Some(kept)) => text.push_str(&format!(
+            "\nno secret key was found beside it: SECRET_KEY is not set here, and the server keeps its own in {}",
+            kept.display()
+        )),
+        (None, None) => {}
     }
     text.push_str("\nencryption keys are not in it: keep them elsewhere, as long as this backup");
     let json = json!({

@@ -1,10 +1,10 @@
 //! What every command of the server's side begins with: the settings, and where messages go.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, path::Path};
 
+use fastpki_host::read_settings;
 use fastpki_server::settings::{LogFormat, LogLevel, Problem, Settings};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
-use zeroize::Zeroizing;
 
 /// The settings, from the environment and `.env`. An error is a text for the operator.
 pub(crate) fn settings() -> Result<Settings, String> {
@@ -16,14 +16,16 @@ pub(crate) fn settings() -> Result<Settings, String> {
 
 /// The settings, or everything that is wrong with them. An error is a text for the operator.
 pub(crate) fn settings_or_problems() -> Result<Result<Settings, Vec<Problem>>, String> {
-    let dotenv = match std::fs::read_to_string(".env") {
-        Ok(text) => Some(Zeroizing::new(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(format!("error: .env cannot be read: {error}")),
+    let dotenv = match read_settings(Path::new(".env"), LONGEST_DOTENV) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.is_missing() => None,
+        Err(error) => return Err(format!("error: {error}")),
     };
+    let text = dotenv.as_ref().map(|bytes| std::str::from_utf8(bytes)).transpose();
+    let text = text.map_err(|error| format!("error: .env cannot be read: {error}"))?;
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    Ok(Settings::load(environment, dotenv.as_ref().map(|text| text.as_str())))
+    Ok(Settings::load(environment, text))
 }
 
 /// Begins to log, to standard error.
@@ -53,3 +55,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .build()
         .map_err(|error| format!("error: the runtime did not start: {error}"))
 }
+
+/// Bytes of `.env`: a thousand encryption keys, and every other setting with a page of comments.
+const LONGEST_DOTENV: usize = 128 * 1024;

@@ -123,6 +123,8 @@ fn database_may_be_behind_a_link_that_leads_somewhere() {
     check_database(&path).unwrap();
     symlink("/etc/passwd", folder.path().join("target.db-wal")).unwrap();
     assert!(matches!(check_database(&path), Err(HostError::Link(_))));
+    symlink("/etc/passwd", folder.path().join("new.db-wal")).unwrap();
+    assert!(matches!(check_database(&folder.path().join("new.db")), Err(HostError::Link(_))));
     check_database(&folder.path().join("none")).unwrap();
 }
 

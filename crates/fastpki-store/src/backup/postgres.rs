@@ -1,6 +1,8 @@
 //! A PostgreSQL database in a file, by PostgreSQL's own programs.
 
 use std::{
+    fs::File,
+    io::{Seek, SeekFrom},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -9,6 +11,7 @@ use fastpki_host::bound;
 use tokio_postgres::config::Host;
 use zeroize::Zeroizing;
 
+use super::{again, cannot_be_read};
 use crate::{config::TlsMode, db::Address, error::StoreError};
 
 /// How a server is reached, in the words that PostgreSQL's programs read from their environment: what stands in
@@ -56,21 +59,22 @@ impl Server {
         Ok(Self { variables: set.filter(|(_, value)| !value.is_empty()).collect(), database })
     }
 
-    /// Writes the whole database, as it is at one instant, into a file.
-    pub(super) fn dump(&self, into: &Path) -> Result<(), StoreError> {
+    /// Writes the whole database, as it is at one instant, into a file. It is told no name: another file may have
+    /// that meanwhile.
+    pub(super) fn dump(&self, into: File) -> Result<(), StoreError> {
         let mut command = self.command("pg_dump");
-        command.args(["--format=custom", "--no-owner", "--no-privileges", "--no-password", "--file"]);
-        output("pg_dump", command.arg(into)).map(drop)
+        command.args(["--format=custom", "--no-owner", "--no-privileges", "--no-password"]);
+        output("pg_dump", command.stdout(into)).map(drop)
     }
 
     /// Loads a dump into the database, all or nothing.
-    pub(super) fn load(&self, dump: &Path) -> Result<(), StoreError> {
+    pub(super) fn load(&self, path: &Path, dump: &File) -> Result<(), StoreError> {
         let mut command = self.command("pg_restore");
         command.args(["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]);
         // A name alone: the rest is in the environment.
         let name = self.database.replace('\\', "\\\\").replace('\'', "\\'");
         command.args(["--no-password", &format!("--dbname=dbname='{name}'")]);
-        output("pg_restore", command.arg(dump)).map(drop)
+        output("pg_restore", command.stdin(from_start(path, dump)?)).map(drop)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -81,19 +85,26 @@ impl Server {
 }
 
 /// The version of the schema in a dump of a database of ours that is whole.
-pub(super) fn check(file: &Path) -> Result<i32, StoreError> {
+pub(super) fn check(path: &Path, file: &File) -> Result<i32, StoreError> {
     let mut whole = bare("pg_restore");
     // Reads everything, and writes it nowhere.
-    output("pg_restore", whole.arg("--file=/dev/null").arg(file))?;
+    output("pg_restore", whole.arg("--file=/dev/null").stdin(from_start(path, file)?))?;
     let mut marks = bare("pg_restore");
     marks.args(["--data-only", "--table=fastpki_migrations", "--file=-"]);
-    let marks = output("pg_restore", marks.arg(file))?;
+    let marks = output("pg_restore", marks.stdin(from_start(path, file)?))?;
     newest_mark(&marks).ok_or_else(|| {
         StoreError::Unusable(format!(
             "{} is no backup of this program's: it has no fastpki_migrations with a version in it",
-            file.display()
+            path.display()
         ))
     })
+}
+
+/// The file, to be read from its first byte on.
+fn from_start(path: &Path, file: &File) -> Result<File, StoreError> {
+    let mut file = again(path, file)?;
+    file.seek(SeekFrom::Start(0)).map_err(|error| cannot_be_read(path, &error))?;
+    Ok(file)
 }
 
 /// The highest version among the rows that a dump copies into `fastpki_migrations`.

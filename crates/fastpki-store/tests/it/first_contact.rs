@@ -62,6 +62,14 @@ async fn old_revision_is_refused_with_what_to_do(database: Database) {
     for part in ["0123456789ab", "c7d99ce53025", "d968617a7e2f", "update the old FastPKI to 0.4.0"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // Branches of migrations that were applied in part, whichever row comes first.
+    for other in ["0123456789ab", "ffffffffffff"] {
+        let both = format!(
+            "DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('{other}'), ('c7d99ce53025'), ('{other}')"
+        );
+        database.script(&both).await;
+        assert!(refusal(&database).await.contains(&format!("at revision {other} of")));
+    }
     database.script("DELETE FROM alembic_version").await;
     let text = refusal(&database).await;
     assert!(text.contains("alembic_version is empty") && text.contains("d968617a7e2f"), "{text}");

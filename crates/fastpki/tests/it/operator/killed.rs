@@ -179,7 +179,7 @@ fn tell(child: Child, signal: &str) -> (Option<i32>, String) {
 }
 
 /// The processes that this one started and that run.
-fn children_of(parent: u32) -> Vec<u32> {
+pub(super) fn children_of(parent: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc");
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     ids.filter(|id| parent_of(*id) == Some(parent)).collect()
@@ -273,4 +273,4 @@ fn unfinished(site: &Site) -> Vec<String> {
 }
 
 const SECRET: &str = "0123456789012345678901234567890123456789";
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
