@@ -133,8 +133,14 @@ type Judge<'g> = Box<dyn FnOnce(Option<Row>) -> Result<(), StoreError> + Send + 
 impl Store {
     /// Fails where somebody is not what they were, without keeping it so.
     pub async fn check_standing(&self, standing: Standing) -> Result<(), StoreError> {
-        let grant = Grant { standing: Some(standing), held: Vec::new() };
-        self.db.read(move |tx| Box::pin(async move { check(tx, &grant).await })).await
+        self.db
+            .read(move |tx| {
+                Box::pin(async move {
+                    let checks = standing.checks(tx, None);
+                    ask(tx, checks).await
+                })
+            })
+            .await
     }
 }
 
@@ -142,6 +148,10 @@ impl Store {
 /// all is asked at once.
 pub(crate) async fn check(tx: &mut Tx, grant: &Grant) -> Result<(), StoreError> {
     let checks = grant.checks(tx);
+    ask(tx, checks).await
+}
+
+async fn ask(tx: &mut Tx, checks: Vec<Check<'_>>) -> Result<(), StoreError> {
     if checks.is_empty() {
         return Ok(());
     }
@@ -174,7 +184,7 @@ impl Grant {
         if let Some(standing) = &self.standing {
             let is_changed = |held: &Held| matches!(held, Held::User { id, .. } if Some(*id) == actor);
             let lock = if self.held.iter().any(is_changed) { Lock::Update } else { Lock::Share };
-            checks.extend(standing.checks(tx, lock));
+            checks.extend(standing.checks(tx, Some(lock)));
         }
         checks.extend(then.into_iter().map(|held| held.check(tx)));
         checks
@@ -182,7 +192,10 @@ impl Grant {
 }
 
 impl Standing {
-    fn checks(&self, tx: &Tx, lock: Lock) -> Vec<Check<'_>> {
+    /// Without a lock it only looks: that needs neither a transaction nor a database that can be written to, and waits for
+    /// nobody.
+    fn checks(&self, tx: &Tx, lock: Option<Lock>) -> Vec<Check<'_>> {
+        let select = |sql: &str| lock.map_or_else(|| sql.to_owned(), |lock| tx.locking(lock, sql));
         match self {
             Self::User {
                 id,
@@ -194,8 +207,7 @@ impl Standing {
                 access_token,
             } => {
                 let user = Check {
-                    sql: tx.locking(
-                        lock,
+                    sql: select(
                         "/* standing_user */
                          SELECT is_active, tokens_invalidated_at, COALESCE(token_generation, 0), role, organization_id,
                                 can_create_ca, can_create_cert, can_revoke_cert, can_export_private_key, can_delete_ca
@@ -227,8 +239,7 @@ impl Standing {
             }
             Self::ServiceAccount { id, organization_id, flags: allowed, token } => {
                 let account = Check {
-                    sql: tx.locking(
-                        lock,
+                    sql: select(
                         "/* standing_service_account */
                          SELECT disabled_at, organization_id, can_create_ca, can_create_cert, can_revoke_cert,
                                 can_export_private_key, can_delete_ca
