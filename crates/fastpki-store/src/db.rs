@@ -335,7 +335,7 @@ impl Tx {
     /// A `SELECT` that keeps its rows as they are until this unit of work ends. SQLite has one writer anyway.
     pub(crate) fn locking(&self, lock: RowLock, select: &str) -> String {
         let strength = match (self, lock) {
-            (Self::Sqlite(_), _) | (Self::Postgres(_), RowLock::None) => "",
+            (Self::Sqlite(_), _) => "",
             (Self::Postgres(_), RowLock::Share) => " FOR SHARE",
             // Foreign keys do not wait for it: those are asked last.
             (Self::Postgres(_), RowLock::Update) => " FOR NO KEY UPDATE",

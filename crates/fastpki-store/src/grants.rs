@@ -115,8 +115,6 @@ pub enum Held {
 /// How far others are kept from a row until the change is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// Not at all.
-    None,
     /// Others may rely on it too.
     Share,
     /// It is going to be changed.
@@ -138,7 +136,7 @@ impl Store {
         self.db
             .read(move |tx| {
                 Box::pin(async move {
-                    let checks = standing.checks(tx, Lock::None);
+                    let checks = standing.checks(tx, None);
                     ask(tx, checks).await
                 })
             })
@@ -186,7 +184,7 @@ impl Grant {
         if let Some(standing) = &self.standing {
             let is_changed = |held: &Held| matches!(held, Held::User { id, .. } if Some(*id) == actor);
             let lock = if self.held.iter().any(is_changed) { Lock::Update } else { Lock::Share };
-            checks.extend(standing.checks(tx, lock));
+            checks.extend(standing.checks(tx, Some(lock)));
         }
         checks.extend(then.into_iter().map(|held| held.check(tx)));
         checks
@@ -194,7 +192,10 @@ impl Grant {
 }
 
 impl Standing {
-    fn checks(&self, tx: &Tx, lock: Lock) -> Vec<Check<'_>> {
+    /// Without a lock it only looks: that needs neither a transaction nor a database that can be written to, and waits for
+    /// nobody.
+    fn checks(&self, tx: &Tx, lock: Option<Lock>) -> Vec<Check<'_>> {
+        let select = |sql: &str| lock.map_or_else(|| sql.to_owned(), |lock| tx.locking(lock, sql));
         match self {
             Self::User {
                 id,
@@ -206,8 +207,7 @@ impl Standing {
                 access_token,
             } => {
                 let user = Check {
-                    sql: tx.locking(
-                        lock,
+                    sql: select(
                         "/* standing_user */
                          SELECT is_active, tokens_invalidated_at, COALESCE(token_generation, 0), role, organization_id,
                                 can_create_ca, can_create_cert, can_revoke_cert, can_export_private_key, can_delete_ca
@@ -239,8 +239,7 @@ impl Standing {
             }
             Self::ServiceAccount { id, organization_id, flags: allowed, token } => {
                 let account = Check {
-                    sql: tx.locking(
-                        lock,
+                    sql: select(
                         "/* standing_service_account */
                          SELECT disabled_at, organization_id, can_create_ca, can_create_cert, can_revoke_cert,
                                 can_export_private_key, can_delete_ca

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::Path};
 
 use fastpki_host::read_settings;
 use fastpki_server::settings::{LogFormat, LogLevel, Problem, Settings};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// The settings, from the environment and `.env`. An error is a text for the operator.
 pub(crate) fn settings() -> Result<Settings, String> {
@@ -30,6 +30,14 @@ pub(crate) fn settings_or_problems() -> Result<Result<Settings, Vec<Problem>>, S
 
 /// Begins to log, to standard error.
 pub(crate) fn start_log(level: LogLevel, format: LogFormat) {
+    start_log_to(std::io::stderr, level, format);
+}
+
+/// Begins to log by a writer that leads to standard error.
+pub(crate) fn start_log_to<W>(writer: W, level: LogLevel, format: LogFormat)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let level = match level {
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",
@@ -41,7 +49,7 @@ pub(crate) fn start_log(level: LogLevel, format: LogFormat) {
         "off,fastpki={level},fastpki_server={level},fastpki_engine={level},fastpki_store={level}"
     ));
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(writer);
     match format {
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
         LogFormat::Auto => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),

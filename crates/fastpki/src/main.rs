@@ -7,6 +7,7 @@ mod doctor;
 mod environment;
 mod healthcheck;
 mod keys;
+mod log;
 mod manual;
 mod output;
 mod progress;
@@ -121,7 +122,7 @@ fn main() -> ExitCode {
     }
     forbid_core_dumps();
     let result = match Arguments::parse().command {
-        Command::Serve => serve::serve().map(|()| ExitCode::SUCCESS),
+        Command::Serve => serve::serve(),
         Command::Openapi => print_openapi(),
         Command::Keys(command) => keys::run(command),
         Command::Doctor(doctor) => doctor::run(&doctor),

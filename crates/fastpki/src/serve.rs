@@ -1,6 +1,6 @@
 //! `fastpki serve`: read the settings, start the engine, listen, and stop when told to.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::TcpListener, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use fastpki_engine::{Engine, Progress};
 use fastpki_server::{
@@ -9,15 +9,27 @@ use fastpki_server::{
     stop_within,
 };
 
-use crate::{environment, progress::Watch, signals::Signals};
+use crate::{environment, log::Log, progress::Watch, signals::Signals};
 
 /// Runs the server until it is told to stop. An error is a text for the operator.
-pub(crate) fn serve() -> Result<(), String> {
+pub(crate) fn serve() -> Result<ExitCode, String> {
     let settings = environment::settings()?;
-    environment::start_log(settings.log_level, settings.log_format);
+    let log = Log::begin(settings.log_level, settings.log_format)?;
+    let code = match serve_until_stopped(settings, &log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            log.say(&message);
+            ExitCode::FAILURE
+        }
+    };
+    log.wait_until_written();
+    Ok(code)
+}
+
+fn serve_until_stopped(settings: Settings, log: &Arc<Log>) -> Result<(), String> {
     // Before anything that takes long: unless they are caught, a SIGHUP ends the process, and as the first process
     // of a container it does not see a SIGTERM.
-    let signals = Signals::catch(stop_within(grace(&settings)))
+    let signals = Signals::catch(stop_within(grace(&settings)), Arc::clone(log))
         .map_err(|error| format!("error: signals cannot be received: {error}"))?;
     let runtime = environment::runtime()?;
     let served = runtime.block_on(run(settings, signals));

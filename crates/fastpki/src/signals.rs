@@ -1,6 +1,6 @@
 //! Signals from outside: the process ends when it is told to, whatever its other threads wait for.
 
-use std::{io, process, thread, time::Duration};
+use std::{io, process, sync::Arc, thread, time::Duration};
 
 use tokio::{
     runtime,
@@ -8,6 +8,8 @@ use tokio::{
     sync::{mpsc, watch},
     time::sleep,
 };
+
+use crate::log::{Log, WRITTEN_WITHIN};
 
 /// The signals that have arrived.
 pub(crate) struct Signals {
@@ -19,7 +21,7 @@ impl Signals {
     /// Catches SIGTERM, SIGINT and SIGHUP from now on, on a thread of its own, whatever the others wait for. Once
     /// told to stop, the process ends within this time, or at once on another SIGINT. Another SIGTERM changes nothing:
     /// service managers repeat it.
-    pub(crate) fn catch(stop_within: Duration) -> io::Result<Self> {
+    pub(crate) fn catch(stop_within: Duration, log: Arc<Log>) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let caught = {
             let _inside = runtime.enter();
@@ -33,7 +35,7 @@ impl Signals {
         let (reload, told_to_reload) = mpsc::channel(1);
         thread::Builder::new()
             .name("signals".into())
-            .spawn(move || runtime.block_on(caught.pass_on(&stop, &reload, stop_within)))?;
+            .spawn(move || runtime.block_on(caught.pass_on(&stop, &reload, stop_within, &log)))?;
         Ok(Self { stop: told_to_stop, reload: told_to_reload })
     }
 
@@ -61,7 +63,14 @@ struct Caught {
 }
 
 impl Caught {
-    async fn pass_on(mut self, stop: &watch::Sender<bool>, reload: &mpsc::Sender<()>, end: Duration) {
+    /// What is logged here waits for nobody who reads it; nor may anything else here wait.
+    async fn pass_on(
+        mut self,
+        stop: &watch::Sender<bool>,
+        reload: &mpsc::Sender<()>,
+        end: Duration,
+        log: &Log,
+    ) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break,
@@ -74,13 +83,15 @@ impl Caught {
         tokio::select! {
             _ = self.interrupt.recv() => {
                 tracing::warn!("interrupted again: ending at once; requests that ran get no answer");
+                log.wait_until_written();
                 process::exit(1);
             }
-            () = sleep(end) => {
+            () = sleep(end.saturating_sub(WRITTEN_WITHIN)) => {
                 tracing::warn!(
                     "still not stopped after {} s: ending; requests that ran get no answer, and what was answered is in the database",
                     end.as_secs()
                 );
+                log.wait_until_written();
                 process::exit(0);
             }
         }

@@ -29,6 +29,7 @@ on_postgresql! {
     commit_without_an_answer_is_not_called_undone,
     dead_connections_cost_no_request_an_error,
     deadlocks_and_serialization_failures_are_tried_again,
+    lists_go_on_while_postgresql_cannot_be_written_to_and_users_are_locked,
 }
 
 const DAY: i64 = 24 * 3600;
@@ -251,6 +252,35 @@ mod scenes {
             root.post("/api/v1/organizations/", organization).await.expect(StatusCode::CREATED);
             assert_eq!(database.peek("SELECT last_value FROM attempts").await, ["3"]);
         }
+        server.stop().await;
+    }
+
+    /// Lists ask this between two of their parts.
+    pub(super) async fn lists_go_on_while_postgresql_cannot_be_written_to_and_users_are_locked(
+        database: Database,
+    ) {
+        let server = Server::start(&database, Options::default()).await;
+        let world = server.world().await;
+        let (_, account) = server.service_account(&world.red_admin, "runner", json!({})).await;
+        let callers = [server.caller(&world.red_user).await, server.caller(&account).await];
+        Broken::set(&database, "on").await;
+        for caller in &callers {
+            server.engine.check_standing(caller).await.unwrap();
+        }
+        Broken::set(&database, "off").await;
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        let lock = database.clone();
+        let locked = tokio::spawn(async move {
+            lock.script("BEGIN; SELECT * FROM users, service_accounts FOR UPDATE; SELECT pg_sleep(50)").await;
+        });
+        while database.peek(asleep).await == ["0"] {
+            tokio::task::yield_now().await;
+        }
+        for caller in &callers {
+            server.engine.check_standing(caller).await.unwrap();
+        }
+        assert!(!locked.is_finished());
+        database.script(&end_connections()).await;
         server.stop().await;
     }
 }

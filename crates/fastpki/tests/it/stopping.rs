@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, PipeReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -134,6 +134,50 @@ fn stopping_server_that_is_interrupted_ends_at_once_and_one_that_is_told_again_d
 }
 
 #[test]
+fn server_whose_log_nobody_reads_answers_and_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut server, address, unread) = begin_unread(&folder, "1");
+    answer_more_than_a_pipe_holds(&address);
+    terminate(&server);
+    assert!(ended_within(&mut server, stop_within(Duration::from_secs(1)) + SOON).success());
+    drop(unread);
+}
+
+#[test]
+fn server_whose_log_nobody_reads_ends_at_once_when_it_is_interrupted_while_it_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut server, address, unread) = begin_unread(&folder, "3600");
+    // It waits for this body for half a minute.
+    let mut withheld = TcpStream::connect(&address).expect("it listens");
+    let head = "POST /api/v1/auth/token HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n";
+    withheld.write_all(head.as_bytes()).expect("it reads");
+    answer_more_than_a_pipe_holds(&address);
+    terminate(&server);
+    // The one before has been seen once nobody listens any more.
+    let begun = Instant::now();
+    while TcpStream::connect(&address).is_ok() {
+        assert!(begun.elapsed() < SOON);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&server, "INT");
+    assert_eq!(ended_within(&mut server, SOON).code(), Some(1));
+    drop(unread);
+}
+
+#[test]
+fn server_whose_log_is_read_again_has_lost_nothing_that_there_was_room_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut server, address, unread) = begin_unread(&folder, "60");
+    answer_more_than_a_pipe_holds(&address);
+    let reader = std::thread::spawn(move || unread.lines().map_while(Result::ok).collect::<Vec<_>>());
+    terminate(&server);
+    assert!(ended_within(&mut server, SOON).success());
+    let log = reader.join().expect("a log");
+    assert_eq!(log.iter().filter(|line| line.contains("/healthz")).count(), MANY);
+    assert!(log.last().is_some_and(|line| line.contains("stopped")), "{:?}", log.last());
+}
+
+#[test]
 fn systemd_waits_longer_than_the_server_takes() {
     let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/fastpki.service");
     let unit = fs::read_to_string(unit).expect("a unit");
@@ -167,8 +211,53 @@ fn begin(folder: &TempDir, settings: &[(&str, &str)]) -> Child {
     child
 }
 
+/// Starts the program, and reads its log until it listens, and no further; where that is.
+fn begin_unread(folder: &TempDir, stop_seconds: &str) -> (Child, String, BufReader<PipeReader>) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let server = Command::new(PROGRAM)
+        .arg("serve")
+        .env_clear()
+        .envs([("FASTPKI_LISTEN", "127.0.0.1:0"), ("SECRET_KEY", SECRET_KEY)])
+        .env("FASTPKI_STOP_SECONDS", stop_seconds)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().expect("a pipe"))
+        .stderr(writer)
+        .spawn()
+        .expect("the program starts");
+    let mut log = BufReader::new(reader);
+    let mut line = String::new();
+    while !line.contains(LISTENING) {
+        line.clear();
+        assert!(log.read_line(&mut line).expect("a line") > 0, "it has ended");
+    }
+    let (_, address) = line.trim_end().split_once(LISTENING).expect("an address");
+    (server, address.to_owned(), log)
+}
+
+/// Asks one thing after another, each with its line in the log.
+fn answer_more_than_a_pipe_holds(address: &str) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(SOON)).expect("a timeout");
+    let mut answers = stream.try_clone().expect("a stream");
+    let asking = std::thread::spawn(move || {
+        let last = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let others = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(MANY - 1);
+        stream.write_all((others + last).as_bytes()).expect("it reads");
+    });
+    let mut answered = String::new();
+    answers.read_to_string(&mut answered).expect("answers");
+    asking.join().expect("it was asked");
+    assert_eq!(answered.matches("HTTP/1.1 200").count(), MANY);
+}
+
 fn terminate(child: &Child) {
-    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+    signal(child, "TERM");
+}
+
+fn signal(child: &Child, name: &str) {
+    let told =
+        Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().expect("kill");
     assert!(told.success());
 }
 
@@ -225,3 +314,6 @@ impl Other {
 
 /// A limit for things that take no time, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(20);
+/// So many lines of the log are some 200 KB; a pipe holds 64.
+const MANY: usize = 2000;
+const LISTENING: &str = "listening on http://";
