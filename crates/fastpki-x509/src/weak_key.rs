@@ -34,7 +34,7 @@ fn check_modulus(modulus: &[u8]) -> Result<(), Error> {
     }
     if has_close_primes(&BigUint::from_bytes_be(modulus)) {
         return Err(weak(
-            "the primes of the RSA key are so close to each other that it can be broken: make a new key"
+            "the primes of the RSA key are so close to each other, or to a simple ratio, that it can be broken: make a new key"
                 .to_owned(),
         ));
     }
@@ -60,14 +60,21 @@ fn is_power_of_65537(value: u64, prime: u64) -> bool {
     false
 }
 
-/// Whether Fermat's method finds the factors in a few rounds: a square less the modulus is a square.
+/// Whether the primes are close to each other, or to a simple ratio such as 1 to 2 or 3 to 5: where `a * p` is close to
+/// `b * q`, four times `a * b * p * q` is a little less than the square of their sum (Lehman's method).
 fn has_close_primes(modulus: &BigUint) -> bool {
-    let mut root = modulus.sqrt();
-    if &root * &root < *modulus {
+    is_close_to_square(modulus, FERMAT_ROUNDS)
+        || RATIOS.into_iter().any(|ratio| is_close_to_square(&(modulus * (4 * ratio)), RATIO_ROUNDS))
+}
+
+/// Whether Fermat's method finds the factors in a few rounds: a square less the number is a square.
+fn is_close_to_square(number: &BigUint, rounds: u32) -> bool {
+    let mut root = number.sqrt();
+    if &root * &root < *number {
         root += 1_u32;
     }
-    let mut rest = &root * &root - modulus;
-    for _ in 0..FERMAT_ROUNDS {
+    let mut rest = &root * &root - number;
+    for _ in 0..rounds {
         if is_square(&rest) {
             return true;
         }
@@ -125,6 +132,10 @@ const ROCA_LAST_PRIME: u64 = 167;
 /// As many as [section 6.1.1.3 of the CA/Browser Forum's Baseline Requirements](https://cabforum.org/baseline-requirements/)
 /// asks for.
 const FERMAT_ROUNDS: u32 = 100;
+/// Products of the two numbers of a ratio, as far as 4 to 4 and 1 to 16; that of 1 to 1 is looked at for longer.
+const RATIOS: std::ops::RangeInclusive<u32> = 2..=16;
+/// Primes that follow numbers of such a ratio are found in one round; more would take time for each key.
+const RATIO_ROUNDS: u32 = 5;
 /// The ordinates of points of order 1, 2, 4 and 8 on Ed25519, little-endian, as they are and with the field's prime added.
 const SMALL_ORDER: [[u8; 32]; 7] = [
     ends(0, 0),

@@ -43,6 +43,17 @@ fn points_of_small_order_are_refused_on_either_side() {
 }
 
 #[test]
+fn primes_of_a_simple_ratio_are_found() {
+    let base = BigUint::from(3_u32).pow(640);
+    // As if they were the next primes.
+    let next = |times: u32, more: u32| &base * times + more;
+    for (one, other) in [(1, 2), (2, 3), (1, 4), (3, 5), (1, 16)] {
+        assert!(has_close_primes(&(next(one, 1156) * next(other, 643))), "{one} to {other}");
+    }
+    assert!(!has_close_primes(&(next(1, 1156) * next(41, 643))));
+}
+
+#[test]
 fn squares_are_told_from_others() {
     for root in [0_u64, 1, 7, 1 << 31, 4_294_967_291] {
         assert!(is_square(&BigUint::from(root * root)), "{root}");
