@@ -27,8 +27,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let made = fastpki_engine::backup(&database, secret_key.as_deref(), &arguments.file);
     let made = unless_stopped(made)?;
-    report(arguments, "wrote", &made);
-    Ok(ExitCode::SUCCESS)
+    Ok(report(arguments, "wrote", &made))
 }
 
 /// Restores a backup. An error is a text for the operator.
@@ -38,8 +37,7 @@ pub(crate) fn restore(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let restored = fastpki_engine::restore(&database, secret_key.as_deref(), &arguments.file);
     let restored = unless_stopped(restored)?;
-    report(arguments, "restored", &restored);
-    Ok(ExitCode::SUCCESS)
+    Ok(report(arguments, "restored", &restored))
 }
 
 fn settings() -> Result<Settings, String> {
@@ -56,7 +54,7 @@ fn kept_secret_key(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-fn report(arguments: &BackupArguments, did: &str, backup: &Backup) {
+fn report(arguments: &BackupArguments, did: &str, backup: &Backup) -> ExitCode {
     let file = arguments.file.display();
     let mut text = format!("{did} {file}: {} bytes, version {}", backup.size, backup.version);
     if let Some(secret_key) = &backup.secret_key {
@@ -69,5 +67,5 @@ fn report(arguments: &BackupArguments, did: &str, backup: &Backup) {
         "version": backup.version,
         "secret_key": backup.secret_key.as_ref().map(|path| path.display().to_string()),
     });
-    arguments.output.print(&text, &json);
+    arguments.output.print(&text, &json)
 }
