@@ -171,6 +171,14 @@ async fn only_what_mail_can_go_to_is_an_email_address(server: Server) {
         ("i", "a@-example.com", bad),
         ("j", "a@localhost", bad),
         ("k", "<a@example.com>", bad),
+        ("l", "ann@x.local", good),
+        ("m", "a\u{200b}@example.com", bad),
+        ("n", "a\u{202e}@example.com", bad),
+        ("o", "ann@x.lo\u{200b}cal", bad),
+        ("p", "ann@x.\u{ff4c}ocal", bad),
+        ("q", "ann@\u{2603}.net", bad),
+        ("r", "ann@xn--a.com", bad),
+        ("s", &format!("ann@{}.com", "a".repeat(64)), bad),
     ] {
         let mut new = user(name);
         new["email"] = json!(email);
