@@ -1,13 +1,15 @@
 //! The configuration file: `fastpki/config.json` under `$XDG_CONFIG_HOME` or `~/.config`.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    fs::{self, File, Metadata, Permissions},
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
+use rustix::process::geteuid;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -73,12 +75,12 @@ impl Config {
 
     /// Reads this file; a missing one is empty.
     pub(crate) fn read(path: PathBuf) -> Result<Self, Error> {
-        let values = match fs::read_to_string(&path) {
-            Ok(text) if text.trim().is_empty() => Map::new(),
-            Ok(text) => serde_json::from_str(&text)
-                .map_err(|error| Error::Config { path: path.clone(), cause: error.to_string() })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Map::new(),
-            Err(error) => return Err(Error::Config { path, cause: error.to_string() }),
+        let text = content(&path)?;
+        let values = if text.trim().is_empty() {
+            Map::new()
+        } else {
+            serde_json::from_str(&text)
+                .map_err(|error| Error::Config { path: path.clone(), cause: error.to_string() })?
         };
         Ok(Self { path, values })
     }
@@ -147,7 +149,8 @@ impl Config {
 
     /// Writes it, all or nothing, for this user alone.
     pub(crate) fn save(&self) -> Result<(), Error> {
-        // Where the file is a link into somebody's dotfiles, it stays one.
+        // Where the file is a link into this user's dotfiles, it stays one.
+        ours(&self.path)?;
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let folder = path.parent().unwrap_or(Path::new("."));
         let failed = |error: std::io::Error| Error::file(&path, error);
@@ -178,11 +181,57 @@ impl Lock {
 fn private_folder(folder: &Path) -> Result<(), Error> {
     let failed = |error| Error::file(folder, error);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let mode = fs::metadata(folder).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
+    ours(folder)?;
+    let metadata = fs::symlink_metadata(folder).map_err(failed)?;
+    // A link leads to a folder that has its mode from somebody else.
+    if metadata.is_dir() && metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
     }
     Ok(())
+}
+
+/// What is in the file; nothing where there is none. A file or link of somebody else is refused, as is one that others
+/// can write: it says which server gets the tokens.
+fn content(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let refused = |cause: String| Error::Config { path: path.to_owned(), cause };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Zeroizing::default()),
+        found => found.map_err(|error| refused(error.to_string()))?,
+    };
+    ours(path)?;
+    let file = fastpki_host::open_input(path).map_err(|error| Error::Failed(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| refused(error.to_string()))?;
+    whose(path, &metadata)?;
+    if metadata.mode() & WRITTEN_BY_OTHERS != 0 {
+        return Err(refused("others can write it: look what is in it, and run `chmod 600` on it".into()));
+    }
+    let mut text = Zeroizing::new(String::new());
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    match read.map_err(|error| refused(error.to_string()))? as u64 {
+        0..=MAX_FILE => Ok(text),
+        _ => Err(refused(format!("is larger than {MAX_FILE} bytes"))),
+    }
+}
+
+/// Refuses what is somebody else's, and a link that is or leads there.
+fn ours(path: &Path) -> Result<(), Error> {
+    for look in [fs::symlink_metadata::<&Path>, fs::metadata::<&Path>] {
+        match look(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => whose(path, &found.map_err(|error| Error::file(path, error))?)?,
+        }
+    }
+    Ok(())
+}
+
+fn whose(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    match metadata.uid() {
+        uid if uid == 0 || uid == geteuid().as_raw() => Ok(()),
+        uid => Err(Error::file(
+            path,
+            format!("belongs to another user ({uid}): set HOME or XDG_CONFIG_HOME to a folder of your own"),
+        )),
+    }
 }
 
 /// Where this user's configuration lies.
@@ -201,6 +250,10 @@ fn masked(secret: &str) -> String {
     }
 }
 
+/// Writing by those who are not the owner and not of the group.
+const WRITTEN_BY_OTHERS: u32 = 0o002;
+/// Bytes of the file: a few tokens of some kilobytes, and what else somebody keeps in it.
+const MAX_FILE: u64 = 1024 * 1024;
 const LOCK: &str = "config.lock";
 /// Characters of a masked secret that are shown.
 const MASK_SHOWS: usize = 4;
@@ -237,6 +290,58 @@ mod tests {
             config(r#"{"auth": {"token": "abcdefghijklmnopqrst", "refresh_token": "short"}}"#).shown();
         assert_eq!(shown["auth"]["token"], "********qrst");
         assert_eq!(shown["auth"]["refresh_token"], "********");
+    }
+
+    fn shut(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn pipe_and_file_that_others_write_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        fs::write(&path, "{}").unwrap();
+        shut(&path, 0o666);
+        assert!(Config::read(path.clone()).is_err());
+        shut(&path, 0o644);
+        assert!(Config::read(path).is_ok());
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(Config::read(pipe).is_err(), "and it is not waited for");
+    }
+
+    #[test]
+    fn what_is_somebody_elses_is_neither_read_nor_written() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let link = folder.path().join("link.json");
+        fs::write(&path, "{}").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(Config::read(link.clone()).is_ok());
+        std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+        assert!(Config::read(link.clone()).is_err(), "a link of somebody else");
+        assert!(Config { path: link, values: Map::new() }.save().is_err());
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert!(Config::read(path).is_err());
+        std::os::unix::fs::chown(folder.path(), Some(65534), None).unwrap();
+        assert!(private_folder(folder.path()).is_err());
+    }
+
+    #[test]
+    fn folder_behind_a_link_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("fastpki"));
+        fs::create_dir(&real).unwrap();
+        shut(&real, 0o755);
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        private_folder(&link).unwrap();
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o755);
+        private_folder(&real).unwrap();
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

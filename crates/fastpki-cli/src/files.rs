@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use tempfile::{NamedTempFile, TempPath};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -73,6 +74,10 @@ pub(crate) fn write(path: &Path, content: &[u8], mode: Mode, replace: bool) -> R
     if path.is_dir() {
         return Err(Error::file(path, "is a folder: name a file"));
     }
+    replaceable(path)?;
+    if replace && mode == Mode::Public && is_private(path)? {
+        return Err(Error::file(path, "is private, perhaps a key: it stays as it is; name another file"));
+    }
     let name = path.file_name().ok_or_else(|| Error::file(path, "is no name of a file"))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = temporary(folder, content, mode)?;
@@ -83,6 +88,36 @@ pub(crate) fn write(path: &Path, content: &[u8], mode: Mode, replace: bool) -> R
         _ => Error::file(path, error.error),
     })?;
     sync(folder)
+}
+
+/// Refuses what no file may take the place of: a pipe, a device, a link to something.
+fn replaceable(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let advice = "is no regular file, and stays as it is: name another, or `-` for standard output";
+            Err(Error::file(path, advice))
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether something is in this file that others cannot read, or that is a private key.
+fn is_private(path: &Path) -> Result<bool, Error> {
+    let failed = |error: io::Error| Error::file(path, error);
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(failed)?,
+    };
+    if metadata.len() == 0 {
+        return Ok(false);
+    }
+    if metadata.permissions().mode() & READ_BY_OTHERS == 0 {
+        return Ok(true);
+    }
+    let mut start = Zeroizing::new(Vec::with_capacity(LOOKED_AT));
+    File::open(path).and_then(|file| file.take(LOOKED_AT as u64).read_to_end(&mut start)).map_err(failed)?;
+    Ok(start.windows(PRIVATE_KEY.len()).any(|part| part == PRIVATE_KEY))
 }
 
 fn there_already(path: &Path) -> Error {
@@ -166,8 +201,9 @@ fn keep(folder: &Path, target: &Path) -> Result<Option<TempPath>, Error> {
     if fs::symlink_metadata(target).is_err() {
         return Ok(None);
     }
+    replaceable(target)?;
     let second_name = |name: &Path| {
-        // A link stays one. Some file systems know no second names.
+        // Some file systems know no second names.
         fs::hard_link(target, name).or_else(|error| match error.kind() {
             ErrorKind::AlreadyExists => Err(error),
             _ => copy(target, name),
@@ -188,6 +224,13 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 fn sync(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| Error::file(folder, error))
 }
+
+/// Reading by the group or by others.
+const READ_BY_OTHERS: u32 = 0o044;
+/// Bytes of a file that are looked through for a private key: several times a chain with its key.
+const LOOKED_AT: usize = 256 * 1024;
+/// What is in every PEM block with a private key.
+const PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// Room is left for an ending within the 255 bytes of most file systems, at four bytes a character.
 const MAX_NAME: usize = 60;
@@ -219,6 +262,43 @@ mod tests {
         assert_eq!(fs::read(folder.path().join("a.crt")).unwrap(), b"new");
         let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("a.crt"), mode("a.key")), (0o644, 0o600));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target, socket) =
+            (folder.path().join("a.crt"), folder.path().join("real"), folder.path().join("b.crt"));
+        fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (path, name) in [(&link, "a.crt"), (&socket, "b.crt")] {
+            let before = fs::symlink_metadata(path).unwrap().file_type();
+            assert!(write(path, b"new", Mode::Public, true).is_err());
+            assert!(write_all(folder.path(), &[draft(name, b"new", Mode::Public)]).is_err());
+            assert_eq!(fs::symlink_metadata(path).unwrap().file_type(), before);
+        }
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+    }
+
+    #[test]
+    fn private_files_are_not_replaced_by_public_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        let put = |content: &str, mode| {
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            write(&path, b"certificate", Mode::Public, true)
+        };
+        let key = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n";
+        for (content, mode) in [("anything", 0o600), (key, 0o644)] {
+            assert!(put(content, mode).is_err());
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        // A certificate of before, and what `mktemp` makes.
+        assert!(put("certificate of before", 0o644).is_ok());
+        assert!(put("", 0o600).is_ok());
+        assert!(write(&path, b"again", Mode::Public, true).is_ok());
     }
 
     #[test]

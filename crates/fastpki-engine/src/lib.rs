@@ -47,7 +47,7 @@ pub use fastpki_store::{
     Fingerprint, KeyTable, Migration, Progress, Schema, SchemaKind, Stage, Survey, TlsMode, UnreadableKeys,
     Visible,
 };
-pub use fastpki_x509::{is_unseen, printable};
+pub use fastpki_x509::{is_international_host, is_unseen, printable};
 pub use issuance::Issued;
 pub use lanes::LargeBodyTurn;
 pub use names::{new_name, new_principal_name};

@@ -1,6 +1,6 @@
 //! Encrypted connections to PostgreSQL, with libpq's levels of distrust.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -44,7 +44,8 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
     match file {
         Some(file) => {
             let named = |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", file.display()));
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|error| named(&error))? {
+            let opened = open_roots(file)?;
+            for certificate in CertificateDer::pem_reader_iter(opened) {
                 let certificate = certificate.map_err(|error| named(&error))?;
                 roots.add(certificate).map_err(|error| named(&error))?;
             }
@@ -57,6 +58,12 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
         return Err(unusable("there is no certificate to trust: name a PEM file".into()));
     }
     Ok(roots)
+}
+
+/// Opens the file of certificates to trust, if it is one: a pipe would be waited for.
+pub(crate) fn open_roots(file: &Path) -> Result<File, StoreError> {
+    fastpki_host::open_input(file)
+        .map_err(|error| StoreError::Unusable(format!("DATABASE_URL: sslrootcert: {error}")))
 }
 
 /// libpq's "verify-ca": the chain must lead to a trusted root, whatever name the certificate carries.
@@ -146,3 +153,19 @@ macro_rules! server_cert_verifier {
 }
 
 server_cert_verifier! { AnyName Anyone }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("roots.pem");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = roots(Some(&pipe)).unwrap_err().to_string();
+        assert!(error.contains("sslrootcert") && error.contains("is not a regular file"), "{error}");
+    }
+}

@@ -56,5 +56,5 @@ pub use public_key::{KeyAlgorithm, PublicKey};
 pub use reason::Reason;
 pub use san::{DnsName, EmailAddress, MAX_SANS, San, SanKind, Sans, complete_sans};
 pub use serial::Serial;
-pub use text::{is_unseen, printable};
+pub use text::{is_international_host, is_unseen, printable};
 pub use validity::{MAX_VALIDITY_DAYS, Validity};

@@ -94,7 +94,7 @@ pub(crate) fn run(command: AdminCommand) -> Result<ExitCode, String> {
             tell_of_new_database(&settings);
             let user = with_operator(&settings, async |operator| operator.create_user(new).await)?;
             let text = format!("created {}", describe(&user));
-            output.print(&text, &json!(user));
+            Ok(output.print(&text, &json!(user)))
         }
         AdminCommand::ResetPassword { username, activate, password, output } => {
             existing(&database_config(&settings.database))?;
@@ -107,10 +107,9 @@ pub(crate) fn run(command: AdminCommand) -> Result<ExitCode, String> {
             if !user.is_active {
                 text.push_str("\nthe user is inactive and cannot sign in: say --activate to change that too");
             }
-            output.print(&text, &json!(user));
+            Ok(output.print(&text, &json!(user)))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn with_operator(

@@ -30,8 +30,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let made = fastpki_engine::backup(&database, secret_key.as_deref(), &arguments.file);
     let made = unless_stopped(made)?;
-    report(arguments, "wrote", &made, secret_key.as_deref());
-    Ok(ExitCode::SUCCESS)
+    Ok(report(arguments, "wrote", &made, secret_key.as_deref()))
 }
 
 /// Restores a backup. An error is a text for the operator.
@@ -41,8 +40,7 @@ pub(crate) fn restore(arguments: &BackupArguments) -> Result<ExitCode, String> {
     let secret_key = kept_secret_key(&settings);
     let restored = fastpki_engine::restore(&database, secret_key.as_deref(), &arguments.file);
     let restored = unless_stopped(restored)?;
-    report(arguments, "restored", &restored, secret_key.as_deref());
-    Ok(ExitCode::SUCCESS)
+    Ok(report(arguments, "restored", &restored, secret_key.as_deref()))
 }
 
 fn settings() -> Result<Settings, String> {
@@ -59,7 +57,7 @@ fn kept_secret_key(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-fn report(arguments: &BackupArguments, did: &str, backup: &Backup, kept: Option<&Path>) {
+fn report(arguments: &BackupArguments, did: &str, backup: &Backup, kept: Option<&Path>) -> ExitCode {
     let file = arguments.file.display();
     let mut text = format!("{did} {file}: {} bytes, version {}", backup.size, backup.version);
     match (&backup.secret_key, kept) {
@@ -79,5 +77,5 @@ fn report(arguments: &BackupArguments, did: &str, backup: &Backup, kept: Option<
         "version": backup.version,
         "secret_key": backup.secret_key.as_ref().map(|path| path.display().to_string()),
     });
-    arguments.output.print(&text, &json);
+    arguments.output.print(&text, &json)
 }

@@ -52,7 +52,7 @@ async fn status(database: &DatabaseConfig, output: Output) -> Result<ExitCode, f
             .map(|migration| json!({"version": migration.version, "name": migration.name}))
             .collect::<Vec<Value>>()
     });
-    output.print(
+    let printed = output.print(
         &text,
         &json!({
             "database": kind(database),
@@ -62,7 +62,7 @@ async fn status(database: &DatabaseConfig, output: Output) -> Result<ExitCode, f
             "pending": pending,
         }),
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(printed)
 }
 
 async fn migrate(database: &DatabaseConfig, output: Output) -> Result<ExitCode, fastpki_engine::Error> {
@@ -84,8 +84,7 @@ async fn migrate(database: &DatabaseConfig, output: Output) -> Result<ExitCode, 
         _ => format!("made the database, at version {}", after.version),
     };
     let from = before.map_or(0, |before| before.version);
-    output.print(&text, &json!({"database": kind(database), "from": from, "version": after.version}));
-    Ok(ExitCode::SUCCESS)
+    Ok(output.print(&text, &json!({"database": kind(database), "from": from, "version": after.version})))
 }
 
 fn describe(schema: &Schema) -> String {

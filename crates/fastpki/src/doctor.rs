@@ -31,9 +31,9 @@ pub(crate) fn run(doctor: &Doctor) -> Result<ExitCode, String> {
         Err(problems) => check_problems(&problems),
     };
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    doctor.output.print(&text(&findings, worst), &json(&findings, worst));
+    let printed = doctor.output.print(&text(&findings, worst), &json(&findings, worst));
     let bad = if doctor.strict { Level::Warning } else { Level::Error };
-    Ok(if worst >= bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if worst >= bad { ExitCode::FAILURE } else { printed })
 }
 
 fn examine(settings: &Settings, all_keys: bool) -> Result<Vec<Finding>, String> {

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use reqwest::blocking::Client;
 
-use crate::environment;
+use crate::{environment, output::print};
 
 /// Asks the server. An error is a text for the operator.
 pub(crate) fn run() -> Result<ExitCode, String> {
@@ -28,8 +28,7 @@ pub(crate) fn run() -> Result<ExitCode, String> {
         .map_err(failed)?;
     let status = client.get(&url).send().map_err(failed)?.status();
     if status.is_success() {
-        println!("ready");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(print("ready"));
     }
     Err(format!("error: {url} answers {status}: see the server's log"))
 }

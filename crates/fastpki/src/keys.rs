@@ -14,7 +14,7 @@ use fastpki_server::{
 };
 use serde_json::{Value, json};
 
-use crate::{environment, progress::Watch};
+use crate::{environment, output::print, progress::Watch};
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
@@ -141,8 +141,8 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, String> {
         }
         KeysCommand::Wipe(output) => (output, with_keys(async |keys| wipe(keys).await)?),
     };
-    println!("{}", if json { report.json.to_string() } else { report.text });
-    Ok(if report.well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let printed = if json { print(&report.json.to_string()) } else { print(&report.text) };
+    Ok(if report.well { printed } else { ExitCode::FAILURE })
 }
 
 /// Opens the database that the settings name, works on its keys, and shows how far it is.

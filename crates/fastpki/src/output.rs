@@ -1,5 +1,10 @@
 //! How an operator's command prints what it found.
 
+use std::{
+    io::{ErrorKind, Write},
+    process::ExitCode,
+};
+
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -19,11 +24,25 @@ enum Format {
 }
 
 impl Output {
-    /// Prints one of the two.
-    pub(crate) fn print(self, text: &str, json: &Value) {
+    /// Prints one of the two; how the command ends.
+    #[must_use]
+    pub(crate) fn print(self, text: &str, json: &Value) -> ExitCode {
         match self.output {
-            Format::Text => println!("{text}"),
-            Format::Json => println!("{json}"),
+            Format::Text => print(text),
+            Format::Json => print(&json.to_string()),
         }
+    }
+}
+
+/// Prints a text; how the command ends. That nobody reads it to its end is no failure.
+#[must_use]
+pub(crate) fn print(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }

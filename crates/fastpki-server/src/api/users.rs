@@ -1,7 +1,9 @@
 //! Users.
 
 use axum::{Json, extract::State};
-use fastpki_engine::{Caller, CreateUser, Error, Permit, is_unseen, new_name, new_principal_name};
+use fastpki_engine::{
+    Caller, CreateUser, Error, Permit, is_international_host, is_unseen, new_name, new_principal_name,
+};
 use fastpki_types::{OrganizationId, Password, User, UserCreate, UserId, UserUpdate};
 
 use super::{DELETE, GET, MAX_EMAIL, PATCH, POST};
@@ -97,15 +99,11 @@ fn optional_email(fields: &mut Fields) -> Option<String> {
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let atom = |atom: &str| !atom.is_empty() && atom.chars().all(|c| is_letter(c) || ATOM_SIGNS.contains(c));
-    let label = |label: &str| {
-        let ends_well = !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
-        ends_well && label.chars().all(|c| is_letter(c) || c == '-')
-    };
-    local.split('.').all(atom) && domain.contains('.') && domain.split('.').all(label)
+    local.split('.').all(atom) && domain.contains('.') && is_international_host(domain)
 }
 
 fn is_letter(c: char) -> bool {
-    c.is_ascii_alphanumeric() || (!c.is_ascii() && !c.is_whitespace())
+    c.is_ascii_alphanumeric() || (!c.is_ascii() && !c.is_whitespace() && !is_unseen(c))
 }
 
 fn password(fields: &mut Fields) -> Password {

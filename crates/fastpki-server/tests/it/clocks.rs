@@ -197,16 +197,22 @@ async fn deactivation_by_a_clock_that_was_set_back_kills_older_tokens(server: Se
     assert_eq!(status(&world.red_user).await, StatusCode::UNAUTHORIZED);
 }
 
-/// It sets the time alone.
+/// It sets the time alone, by its own clock.
 async fn invalidation_by_the_old_system_counts(server: Server) {
-    let older = server.superuser().await;
-    let mark = "UPDATE users SET tokens_invalidated_at = ";
-    let in_an_hour = server.engine.now().plus_seconds(HOUR).to_string().replace('T', " ").replace('Z', "");
-    server.database.script(&format!("{mark} '{in_an_hour}'")).await;
-    assert_eq!(status(&older).await, StatusCode::UNAUTHORIZED);
-    let (after, _) = pair(&server, "root").await;
-    assert_eq!(status(&after).await, StatusCode::OK);
-    assert_eq!(status(&older).await, StatusCode::UNAUTHORIZED);
+    let mut older = vec![server.superuser().await];
+    for ahead in [HOUR, -HOUR, -2 * HOUR] {
+        let mark = server.engine.now().plus_seconds(ahead).to_string().replace('T', " ").replace('Z', "");
+        server.database.script(&format!("UPDATE users SET tokens_invalidated_at = '{mark}'")).await;
+        for older in &older {
+            assert_eq!(status(older).await, StatusCode::UNAUTHORIZED, "{ahead}");
+        }
+        let (after, _) = pair(&server, "root").await;
+        assert_eq!(status(&after).await, StatusCode::OK, "{ahead}");
+        for older in &older {
+            assert_eq!(status(older).await, StatusCode::UNAUTHORIZED, "{ahead}");
+        }
+        older.push(after);
+    }
 }
 
 async fn tokens_of_a_clock_that_was_far_ahead_are_refused(server: Server) {

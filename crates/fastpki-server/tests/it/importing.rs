@@ -19,6 +19,7 @@ on_both_databases! {
     serial_numbers_of_the_past_are_not_used_again,
     problems_within_lists_are_named,
     imports_go_into_ones_own_organization,
+    certificate_that_never_ends_is_imported_revoked,
 }
 
 const IMPORT: &str = "/api/v1/cas/import";
@@ -400,4 +401,25 @@ async fn number_of_the_next_crl_leaves_room(server: Server) {
     root.post("/api/v1/certificates/1/revoke", json!({})).await.expect(StatusCode::OK);
     let crl = crl_of(&server.stranger(), "old", &report["ca"]["id"]).await;
     assert!(crl.contains("4611686018427387905") || crl.contains("0x4000000000000001"), "{crl}");
+}
+
+/// RFC 5280's "no end", 9999-12-31T23:59:59Z, is later than jiff's last instant.
+async fn certificate_that_never_ends_is_imported_revoked(server: Server) {
+    let root = server.superuser().await;
+    let import = json!({
+        "name": "Endless",
+        "certificate": include_str!("../../testdata/no-end/ca.crt"),
+        "private_key": include_str!("../../testdata/no-end/ca.key"),
+        "certificates": [{
+            "certificate": include_str!("../../testdata/no-end/02.crt"),
+            "revoked_at": "2026-01-02T03:04:05Z",
+        }],
+    });
+    let report = root.post(IMPORT, import).await.expect(StatusCode::OK);
+    assert_eq!((&report["certificates"], &report["revocations"]), (&json!(1), &json!(1)), "{report}");
+    let list = root.get("/api/v1/certificates/").await.expect(StatusCode::OK);
+    assert!(list[0]["not_after"].as_str().unwrap().starts_with("9999-12-3"), "{list}");
+    assert_eq!(list[0]["status"], "revoked");
+    let crl = crl_of(&server.stranger(), "endless", &report["ca"]["id"]).await;
+    assert!(crl.contains("Serial Number: 02"), "{crl}");
 }

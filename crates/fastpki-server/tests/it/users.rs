@@ -175,6 +175,13 @@ async fn only_what_mail_can_go_to_is_an_email_address(server: Server) {
         ("l", "a\u{202e}b@example.com", bad),
         ("m", "\u{430}dmin@example.com", bad),
         ("n", "иван@пример.example", good),
+        ("o", "ann@x.local", good),
+        ("p", "a\u{200b}@example.com", bad),
+        ("q", "ann@x.lo\u{200b}cal", bad),
+        ("r", "ann@x.\u{ff4c}ocal", bad),
+        ("s", "ann@\u{2603}.net", bad),
+        ("t", "ann@xn--a.com", bad),
+        ("u", &format!("ann@{}.com", "a".repeat(64)), bad),
     ] {
         let mut new = user(name);
         new["email"] = json!(email);

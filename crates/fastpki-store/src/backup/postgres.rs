@@ -37,6 +37,7 @@ impl Server {
             TlsMode::VerifyCa => "verify-ca",
             TlsMode::VerifyFull => "verify-full",
         };
+        root_cert.map(crate::tls::open_roots).transpose()?;
         let roots = match (root_cert, tls) {
             (Some(path), _) => path.to_string_lossy().into_owned(),
             (None, TlsMode::VerifyCa | TlsMode::VerifyFull) => "system".to_owned(),

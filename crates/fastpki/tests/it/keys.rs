@@ -68,6 +68,23 @@ fn commands_make_no_database() {
     assert_eq!(fs::read_dir(site.folder.path()).expect("a folder").count(), 0);
 }
 
+#[test]
+fn key_that_cannot_be_printed_is_an_error_and_no_panic() {
+    let generate = |stdout: fs::File| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["keys", "generate"]).env_clear().stdout(stdout);
+        command.output().expect("the program starts")
+    };
+    let full = generate(fs::File::options().write(true).open("/dev/full").expect("a full device"));
+    assert_eq!(full.status.code(), Some(1));
+    assert!(text(&full.stderr).starts_with("error: standard output: No space left"), "{full:?}");
+    // Nobody reads it: `fastpki … | head -0`.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let unread = generate(fs::File::from(std::os::fd::OwnedFd::from(writer)));
+    assert!(unread.status.success() && unread.stderr.is_empty(), "{unread:?}");
+}
+
 async fn generated_key_has_the_same_fingerprint_everywhere(database: Database) {
     let site = Site::of(database);
     site.serve(&[]).stop();
