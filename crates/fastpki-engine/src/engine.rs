@@ -155,7 +155,7 @@ impl Engine {
         {
             return if is_writable { Ok(()) } else { unknown() };
         }
-        // Noted before: whoever asks gives up before a database that hangs does.
+        // Noted before: clients give up before a database that hangs does.
         *proof = Some((now, false));
         self.store.prove_writable(now).await?;
         *proof = Some((now, true));

@@ -12,7 +12,7 @@ use unicode_security::{GeneralSecurityProfile, RestrictionLevel, RestrictionLeve
 ///
 /// # Errors
 ///
-/// A text for whoever gave it.
+/// The reason, for the user who gave it.
 pub fn new_name(text: &str) -> Result<String, String> {
     let name = composed(text)?;
     let beside_ascii = |word: &&str| word.contains(|c: char| c.is_ascii_alphabetic());
@@ -30,7 +30,7 @@ pub fn new_name(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 ///
-/// A text for whoever gave it.
+/// The reason, for the user who gave it.
 pub fn new_principal_name(text: &str) -> Result<String, String> {
     let name = composed(text)?;
     check_letters(&name, GeneralSecurityProfile::identifier_allowed)?;

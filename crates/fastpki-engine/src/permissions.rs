@@ -143,7 +143,7 @@ pub(crate) struct Actor {
     pub(crate) grant: Grant,
 }
 
-/// The name of whoever runs the server, on its host.
+/// The name of the operator, on the server's host.
 pub(crate) const OPERATOR: &str = "fastpki admin";
 
 /// Marks a permit by what it allows.
@@ -346,7 +346,7 @@ impl Actor {
     }
 
     /// The organization in which alone a password is good that this one gives a user, or none; `None` where it is to stay as
-    /// it is: to oneself gives it whoever knows the one before, which may be an admin.
+    /// it is: a user's own change may be made by an admin who knows the password before.
     pub(crate) fn binds_password(&self, user: Option<UserId>) -> Option<Option<OrganizationId>> {
         match &self.grant.standing {
             Some(Standing::User { id, .. }) if Some(*id) == user => None,

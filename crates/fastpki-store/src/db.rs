@@ -313,7 +313,7 @@ impl Tx {
         }
     }
 
-    /// Says before any row is locked that a table is going to be written, so that whoever keeps all other writers out
+    /// Says before any row is locked that a table is going to be written, so that one who keeps all other writers out
     /// of it is waited for now.
     pub(crate) async fn will_write(&mut self, table: Table) -> Result<(), StoreError> {
         match self.will_write_sql(table) {

@@ -229,7 +229,7 @@ impl Standing {
                         same.then_some(()).ok_or(StoreError::RightsChanged)
                     }),
                 };
-                // After the row: whoever signs out has it locked until the token is on the list.
+                // After the row: a sign-out has it locked until the token is on the list.
                 let token = access_token.as_deref().map(|jti| Check {
                     sql: "/* is_signed_out */ SELECT id FROM blocklisted_tokens WHERE jti = $1".into(),
                     values: vec![jti.into()],
@@ -256,7 +256,7 @@ impl Standing {
                         same.then_some(()).ok_or(StoreError::RightsChanged)
                     }),
                 };
-                // After the row: whoever revokes a token has its account locked.
+                // After the row: the revocation of a token has its account locked.
                 let token = token.map(|token| Check {
                     sql: "/* is_live_token */
                           SELECT id FROM service_account_tokens WHERE id = $1 AND service_account_id = $2 AND revoked = $3"

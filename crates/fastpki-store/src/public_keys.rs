@@ -227,7 +227,7 @@ fn key(mut row: Row) -> Result<Option<CompromisedKey>, StoreError> {
     Ok(fingerprint.map(|fingerprint| CompromisedKey { fingerprint, scope }))
 }
 
-/// The scope of a key that is compromised whoever asks.
+/// The scope of a key that is compromised for everybody.
 const EVERYBODY: i32 = -1;
 /// The scope of a key that is compromised for what belongs to no organization.
 const NO_ORGANIZATION: i32 = 0;

@@ -154,7 +154,7 @@ fn write_whole(out: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
 }
 
 /// Bytes that wait to be written at the most: some 40,000 lines of requests, as many as a quick server writes within
-/// several seconds, the time that a collector takes to start anew.
+/// several seconds, the time that a collector takes to start again.
 const ROOM: usize = 8 << 20;
 /// How long somebody who reads the log may take for the last lines.
 pub(crate) const WRITTEN_WITHIN: Duration = Duration::from_secs(1);

@@ -180,7 +180,7 @@ impl Caller {
         Ok(self.granted(row, [held]))
     }
 
-    /// Leave to revoke a CA: whoever may revoke what its parent signed. A CA without a parent here cannot be revoked;
+    /// Leave to revoke a CA: for those who may revoke under its parent. A CA without a parent here cannot be revoked;
     /// what to do instead is told to those who could revoke under it.
     pub fn permit_revoke_authority(
         &self,

@@ -160,7 +160,7 @@ async fn ca_that_two_revoke_at_once_is_revoked_once(server: Server) {
 async fn deleting_a_valid_ca_revokes_it(server: Server) {
     let world = server.world().await;
     let (_, sub) = shared(&world).await;
-    // Whoever may delete it may end it, without more: Blue has no right to Red's CA above.
+    // The right to delete it is enough to end it: Blue has no right to Red's CA above.
     let path = format!("/api/v1/cas/{}", sub["id"]);
     world.blue_admin.delete(&path).await.expect(StatusCode::NO_CONTENT);
     let crl = crl_of(&server, "top-1").await;

@@ -56,7 +56,7 @@ impl Store {
             .await
     }
 
-    /// Whether a CA's certificate was revoked by any CA here that signed it, whoever may see that one, or by this parent.
+    /// Whether a CA's certificate was revoked by any CA here that signed it, also one that the caller does not see, or by this parent.
     pub async fn is_authority_revoked(
         &self,
         certificate: Certificate,
@@ -80,7 +80,7 @@ impl Store {
             .await
     }
 
-    /// The CAs here that signed a certificate, whoever may see them, by id.
+    /// All CAs here that signed a certificate, by id.
     pub async fn issuers_of(&self, certificate: Certificate) -> Result<Vec<(CaId, Certificate)>, StoreError> {
         self.db
             .read(move |tx| {
