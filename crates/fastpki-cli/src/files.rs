@@ -102,7 +102,7 @@ fn replaceable(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Whether something is in this file that others cannot read, or that is a private key.
+/// Whether a private key is in this file, or something that others cannot read and that is no certificate.
 fn is_private(path: &Path) -> Result<bool, Error> {
     let failed = |error: io::Error| Error::file(path, error);
     let metadata = match fs::symlink_metadata(path) {
@@ -112,12 +112,11 @@ fn is_private(path: &Path) -> Result<bool, Error> {
     if metadata.len() == 0 {
         return Ok(false);
     }
-    if metadata.permissions().mode() & READ_BY_OTHERS == 0 {
-        return Ok(true);
-    }
     let mut start = Zeroizing::new(Vec::with_capacity(LOOKED_AT));
     File::open(path).and_then(|file| file.take(LOOKED_AT as u64).read_to_end(&mut start)).map_err(failed)?;
-    Ok(start.windows(PRIVATE_KEY.len()).any(|part| part == PRIVATE_KEY))
+    let has = |label: &[u8]| start.windows(label.len()).any(|part| part == label);
+    let is_closed = metadata.permissions().mode() & READ_BY_OTHERS == 0;
+    Ok(has(PRIVATE_KEY) || (is_closed && !has(CERTIFICATE)))
 }
 
 fn there_already(path: &Path) -> Error {
@@ -231,6 +230,8 @@ const READ_BY_OTHERS: u32 = 0o044;
 const LOOKED_AT: usize = 256 * 1024;
 /// What is in every PEM block with a private key.
 const PRIVATE_KEY: &[u8] = b"PRIVATE KEY-----";
+/// What the label of a certificate in PEM begins with.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE";
 
 /// Room is left for an ending within the 255 bytes of most file systems, at four bytes a character.
 const MAX_NAME: usize = 60;
@@ -298,6 +299,7 @@ mod tests {
         // A certificate of before, and what `mktemp` makes.
         assert!(put("certificate of before", 0o644).is_ok());
         assert!(put("", 0o600).is_ok());
+        assert!(put("-----BEGIN CERTIFICATE-----\nMC4=\n-----END CERTIFICATE-----\n", 0o600).is_ok());
         assert!(write(&path, b"again", Mode::Public, true).is_ok());
     }
 

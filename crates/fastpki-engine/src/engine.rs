@@ -202,10 +202,13 @@ impl Engine {
         let now = self.now();
         // Not more often than an access token ends: see the store's `sweep_tokens`.
         let every = SWEEP_SECONDS.max(i64::from(self.tokens.access_minutes()) * 60);
-        if !self.store.claim_job("sweep_tokens", every, now).await? {
+        let due = self.store.job_due(SWEEP).await?;
+        if !self.store.claim_job(SWEEP, every, now).await? {
             return Ok(0);
         }
-        Ok(self.store.sweep_tokens(every, now).await?)
+        // By the clock of the server that swept last. The first sweep of all finds nothing that has ended.
+        let last = due.map_or_else(Timestamp::epoch, |due| due.plus_seconds(-every));
+        Ok(self.store.sweep_tokens(every, last, now).await?)
     }
 
     /// Waits until everything that was asked is written, and closes the database.
@@ -247,6 +250,8 @@ impl IssuingDefaults {
 const PROOF_SECONDS: i64 = 5;
 /// Seconds between two sweeps of tokens that have ended.
 const SWEEP_SECONDS: i64 = 3600;
+/// The name of that job.
+const SWEEP: &str = "sweep_tokens";
 
 /// A row as it is at this instant: what has ended and is not revoked is expired.
 pub(crate) fn aged(mut row: CertificateRow, now: Timestamp) -> CertificateRow {

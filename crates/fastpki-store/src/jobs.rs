@@ -29,6 +29,18 @@ impl Store {
             .await
     }
 
+    /// When a job is due, if it was ever done.
+    pub async fn job_due(&self, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "/* job_due */ SELECT due FROM fastpki_jobs WHERE name = $1";
+        self.db
+            .read(move |tx| {
+                Box::pin(
+                    async move { tx.row(sql, &[name.into()]).await?.map(|mut row| row.next()).transpose() },
+                )
+            })
+            .await
+    }
+
     /// Writes a long row, durably: whether a change could be recorded now. A short one fits into a full disk, where the
     /// database has room left in what it has allocated.
     pub async fn prove_writable(&self, now: Timestamp) -> Result<(), StoreError> {

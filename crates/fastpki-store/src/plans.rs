@@ -198,7 +198,8 @@ async fn use_all(store: &Store, round: i32) -> Result<(), StoreError> {
         .await?;
     store.policy(account).await?;
     store.claim_job("x", 60, now()).await?;
-    store.sweep_tokens(3600, now()).await?;
+    store.job_due("x").await?;
+    store.sweep_tokens(3600, now(), now()).await?;
     // Those who have nothing of all that is there.
     if round == 1 {
         store.delete_user(user, audit()).await?;

@@ -9,11 +9,18 @@ impl Store {
     /// access tokens that were signed out and have ended since, tokens of service accounts some time after they
     /// ended or were revoked. Says how many there were. The database stays free for others meanwhile.
     ///
-    /// An access token that was signed out is forgotten only if a sweep so many seconds ago found it ended too: a clock that
-    /// is ahead for less than that makes none of them live again.
-    pub async fn sweep_tokens(&self, every_seconds: i64, now: Timestamp) -> Result<u64, StoreError> {
+    /// Nothing is removed because of one look at a clock, which may be ahead: a token that was good once more when the clock
+    /// is right again would be lost, and one that was signed out would live again. What has ended must have done so by the sweep
+    /// before this one, which was at `last`; an access token that was signed out, by one that was so many seconds ago.
+    pub async fn sweep_tokens(
+        &self,
+        every_seconds: i64,
+        last: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let before = now.plus_seconds(-every_seconds);
-        let long_ago = now.plus_seconds(-KEPT_SECONDS);
+        let ended = last.min(now);
+        let long_ago = ended.plus_seconds(-KEPT_SECONDS);
         let delete = |sql, find, values| self.for_each(find, values, sql, Vec::new());
         // FastPKI 0.4 does not say when it revoked one: it counts from the first sweep.
         self.for_each(
@@ -30,7 +37,7 @@ impl Store {
             "/* spent_refresh_tokens */
              SELECT id FROM refresh_tokens
              WHERE id > $1 AND (expires_at < $3 OR revoked = $4) ORDER BY id LIMIT $2",
-            vec![now.into(), true.into()],
+            vec![ended.into(), true.into()],
         );
         let access_tokens = delete(
             "/* sweep_blocklisted_token */ DELETE FROM blocklisted_tokens WHERE id = $1",

@@ -114,6 +114,8 @@ async fn users_and_organizations_are_changed_and_deleted(database: Database) {
     let words = root.refused(&["org", "delete", "1", "--force"]);
     assert!(words.contains("400"), "it has a user: {words}");
     assert_eq!(root.json(&["org", "remove-user", "1", "2"])["organization_id"], Value::Null);
+    assert!(alice.refused(&["user", "me"]).contains("your session is over"), "it ends with the membership");
+    alice.sign_in("alice");
     root.run(&["org", "delete", "1", "--force"]).succeeded();
     assert!(root.refused(&["org", "show", "1"]).contains("fastpki org list"));
 
