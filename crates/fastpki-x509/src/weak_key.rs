@@ -24,7 +24,8 @@ pub(crate) fn check(key: &PublicKey) -> Result<(), Error> {
 }
 
 fn check_modulus(modulus: &[u8]) -> Result<(), Error> {
-    if let Some(prime) = PRIMES.iter().find(|prime| remainder(modulus, **prime) == 0) {
+    let number = BigUint::from_bytes_be(modulus);
+    if let Some(prime) = small_factor(&number) {
         return Err(weak(format!("the RSA modulus can be divided by {prime}: make a new key")));
     }
     if is_roca(modulus) {
@@ -32,13 +33,26 @@ fn check_modulus(modulus: &[u8]) -> Result<(), Error> {
             "the RSA key was made by a chip or library with a known flaw (ROCA, CVE-2017-15361), and can be broken: make a new key elsewhere".to_owned(),
         ));
     }
-    if has_close_primes(&BigUint::from_bytes_be(modulus)) {
+    if has_close_primes(&number) {
         return Err(weak(
             "the primes of the RSA key are so close to each other, or to a simple ratio, that it can be broken: make a new key"
                 .to_owned(),
         ));
     }
     Ok(())
+}
+
+/// The smallest prime below [`SMALL`] that divides a number.
+fn small_factor(number: &BigUint) -> Option<u64> {
+    // One long division for several primes: the remainder by their product is divided by each.
+    PRODUCTS.iter().find_map(|(product, primes)| {
+        let rest = low_digit(&(number % *product));
+        primes.iter().copied().find(|prime| rest % prime == 0)
+    })
+}
+
+fn low_digit(number: &BigUint) -> u64 {
+    number.iter_u64_digits().next().unwrap_or(0)
 }
 
 /// Whether the modulus leaves, divided by each of these primes, a power of 65537, as those of Infineon's RSALib do, from
@@ -60,7 +74,7 @@ fn is_power_of_65537(value: u64, prime: u64) -> bool {
     false
 }
 
-/// Whether the primes are close to each other, or to a simple ratio such as 1 to 2 or 3 to 5: where `a * p` is close to
+/// Whether the primes are close to each other, or to a simple ratio such as 1 to 2 or 2 to 3: where `a * p` is close to
 /// `b * q`, four times `a * b * p * q` is a little less than the square of their sum (Lehman's method).
 fn has_close_primes(modulus: &BigUint) -> bool {
     is_close_to_square(modulus, FERMAT_ROUNDS)
@@ -87,8 +101,13 @@ fn is_close_to_square(number: &BigUint, rounds: u32) -> bool {
 
 fn is_square(number: &BigUint) -> bool {
     // Squares end in 0, 1, 4, 9, 16, 17, 25, 33, 36, 41, 49 or 57, to the base 64: most others are told at once.
-    let last = number.iter_u64_digits().next().unwrap_or(0) % 64;
-    if 0x0202_0212_0203_0213_u64 >> last & 1 == 0 {
+    if 0x0202_0212_0203_0213_u64 >> (low_digit(number) % 64) & 1 == 0 {
+        return false;
+    }
+    // Nor do others leave what squares leave, divided by these: the root of a long number takes time.
+    let rest = low_digit(&(number % SQUARE_MODULI.iter().product::<u64>()));
+    let may_be = |modulus: &u64| (0..=modulus / 2).any(|root| root * root % modulus == rest % modulus);
+    if !SQUARE_MODULI.iter().all(may_be) {
         return false;
     }
     let root = number.sqrt();
@@ -125,6 +144,26 @@ static PRIMES: LazyLock<Vec<u64>> = LazyLock::new(|| {
     primes
 });
 
+/// The primes below 10,000 in groups, each with its product.
+static PRODUCTS: LazyLock<Vec<(u64, Vec<u64>)>> = LazyLock::new(|| {
+    let mut groups: Vec<(u64, Vec<u64>)> = Vec::new();
+    for prime in PRIMES.iter().copied() {
+        match groups
+            .last_mut()
+            .and_then(|(product, primes)| Some((product.checked_mul(prime)?, product, primes)))
+        {
+            Some((larger, product, primes)) => {
+                *product = larger;
+                primes.push(prime);
+            }
+            None => groups.push((prime, vec![prime])),
+        }
+    }
+    groups
+});
+
+/// Divided by them, squares leave less than half of the remainders.
+const SQUARE_MODULI: [u64; 7] = [63, 65, 11, 17, 19, 23, 31];
 /// Factors below it are looked for; [SP 800-89 §5.3.3](https://doi.org/10.6028/NIST.SP.800-89) asks for those below 752.
 const SMALL: u64 = 10_000;
 /// The last prime of the flaw's fingerprint.
@@ -132,8 +171,9 @@ const ROCA_LAST_PRIME: u64 = 167;
 /// As many as [section 6.1.1.3 of the CA/Browser Forum's Baseline Requirements](https://cabforum.org/baseline-requirements/)
 /// asks for.
 const FERMAT_ROUNDS: u32 = 100;
-/// Products of the two numbers of a ratio, as far as 4 to 4 and 1 to 16; that of 1 to 1 is looked at for longer.
-const RATIOS: std::ops::RangeInclusive<u32> = 2..=16;
+/// Products of the two numbers of a ratio: 1 to 2, 1 to 3, 2 to 3. That of 1 to 1 is looked at for longer; each takes the root of
+/// a long number, for each key.
+const RATIOS: [u32; 3] = [2, 3, 6];
 /// Primes that follow numbers of such a ratio are found in one round; more would take time for each key.
 const RATIO_ROUNDS: u32 = 5;
 /// The ordinates of points of order 1, 2, 4 and 8 on Ed25519, little-endian, as they are and with the field's prime added.

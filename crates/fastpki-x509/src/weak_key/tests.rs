@@ -47,7 +47,7 @@ fn primes_of_a_simple_ratio_are_found() {
     let base = BigUint::from(3_u32).pow(640);
     // As if they were the next primes.
     let next = |times: u32, more: u32| &base * times + more;
-    for (one, other) in [(1, 2), (2, 3), (1, 4), (3, 5), (1, 16)] {
+    for (one, other) in [(1, 2), (1, 3), (2, 3)] {
         assert!(has_close_primes(&(next(one, 1156) * next(other, 643))), "{one} to {other}");
     }
     assert!(!has_close_primes(&(next(1, 1156) * next(41, 643))));
