@@ -47,7 +47,7 @@ fn small_factor(number: &BigUint) -> Option<u64> {
     // One long division for several primes: the remainder by their product is divided by each.
     PRODUCTS.iter().find_map(|(product, primes)| {
         let rest = low_digit(&(number % *product));
-        primes.iter().copied().find(|prime| rest % prime == 0)
+        primes.iter().copied().find(|prime| rest.is_multiple_of(*prime))
     })
 }
 
