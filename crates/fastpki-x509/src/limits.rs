@@ -98,7 +98,7 @@ impl Purposes {
 }
 
 /// The critical extensions that are honoured when something is issued below a CA, or that ask nothing of it.
-const UNDERSTOOD: [ObjectIdentifier; 12] = [
+pub(crate) const UNDERSTOOD: [ObjectIdentifier; 12] = [
     ID_CE_AUTHORITY_KEY_IDENTIFIER,
     ID_CE_BASIC_CONSTRAINTS,
     ID_CE_CERTIFICATE_POLICIES,

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use const_oid::{
-    ObjectIdentifier,
-    db::rfc5280::{
-        ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES,
-        ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_INHIBIT_ANY_POLICY, ID_CE_KEY_USAGE,
-        ID_CE_NAME_CONSTRAINTS, ID_CE_POLICY_CONSTRAINTS, ID_CE_POLICY_MAPPINGS, ID_CE_SUBJECT_ALT_NAME,
-        ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_SERVER_AUTH,
-    },
+use const_oid::db::rfc5280::{
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_SERVER_AUTH,
 };
 use jiff::Timestamp;
 
 use super::{certificate::Facts, foreign::Foreign, words};
-use crate::{Error, serial::SERIAL_LEN};
+use crate::{Error, limits::UNDERSTOOD, serial::SERIAL_LEN};
 
 /// The warnings about a certificate, the worst first.
 pub(super) fn of(certificate: &Foreign<'_>, facts: &Facts, now: Timestamp) -> Vec<String> {
@@ -130,7 +124,7 @@ fn extensions(certificate: &Foreign<'_>, facts: &Facts) -> Vec<String> {
     for extension in extensions {
         if !seen.insert(extension.id) {
             warnings.push(format!("it has the extension {} twice, so programs refuse it", extension.id));
-        } else if extension.critical && !KNOWN.iter().any(|known| extension.id == *known) {
+        } else if extension.critical && !UNDERSTOOD.iter().any(|known| extension.id == *known) {
             warnings.push(format!(
                 "it has the critical extension {}: programs that do not know that refuse it",
                 extension.id
@@ -145,22 +139,6 @@ fn extensions(certificate: &Foreign<'_>, facts: &Facts) -> Vec<String> {
     warnings.truncate(MAX_WARNINGS);
     warnings
 }
-
-/// The extensions that programs know and honour.
-const KNOWN: [ObjectIdentifier; 12] = [
-    ID_CE_AUTHORITY_KEY_IDENTIFIER,
-    ID_CE_BASIC_CONSTRAINTS,
-    ID_CE_CERTIFICATE_POLICIES,
-    ID_CE_CRL_DISTRIBUTION_POINTS,
-    ID_CE_EXT_KEY_USAGE,
-    ID_CE_INHIBIT_ANY_POLICY,
-    ID_CE_KEY_USAGE,
-    ID_CE_NAME_CONSTRAINTS,
-    ID_CE_POLICY_CONSTRAINTS,
-    ID_CE_POLICY_MAPPINGS,
-    ID_CE_SUBJECT_ALT_NAME,
-    ID_CE_SUBJECT_KEY_IDENTIFIER,
-];
 
 /// Days.
 const SOON: i64 = 30;
